@@ -1,0 +1,19 @@
+"""The Blobs port: content-addressed bytes. Implementation: ``directory``."""
+
+from typing import Protocol
+
+
+class Blobs(Protocol):
+    """Immutable byte strings by the hex SHA-256 of their content."""
+
+    async def put(self, data: bytes) -> str:
+        """Keep ``data`` and return its digest; on return it is on disk. Putting the same twice is harmless."""
+        ...
+
+    async def get(self, digest: str) -> bytes:
+        """The bytes. Raises KeyError if they were never put or have been deleted."""
+        ...
+
+    async def delete(self, digest: str) -> None:
+        """Forget them; harmless if unknown."""
+        ...

@@ -1,0 +1,86 @@
+"""Time as a dependency: whatever waits, times out or stamps takes a Clock, so that tests can turn it.
+
+``now`` is wall time, ``monotonic`` is for durations and deadlines. Implementations: ``SystemClock`` on the running
+event loop, ``VirtualClock`` moved by ``advance``.
+"""
+
+import asyncio
+import heapq
+import itertools
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+
+class Timer(Protocol):
+    """A callback that has been asked for and can be called off."""
+
+    def cancel(self) -> None: ...
+
+
+class Clock(Protocol):
+    """Source of time. Seconds everywhere."""
+
+    def now(self) -> float:
+        """Seconds since 1970-01-01 UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+        ...
+
+    def call_later(self, delay_seconds: float, callback: Callable[..., None], *args: Any) -> Timer:
+        """Run ``callback`` once, ``delay_seconds`` from now, in the event loop's thread."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock; timers belong to the running event loop."""
+
+    now = staticmethod(time.time)
+    monotonic = staticmethod(time.monotonic)
+
+    def call_later(self, delay_seconds: float, callback: Callable[..., None], *args: Any) -> Timer:
+        return asyncio.get_running_loop().call_later(delay_seconds, callback, *args)
+
+
+class _VirtualTimer:
+    __slots__ = ("args", "callback")
+
+    def __init__(self, callback: Callable[..., None], args: tuple[Any, ...]) -> None:
+        self.callback: Callable[..., None] | None = callback
+        self.args = args
+
+    def cancel(self) -> None:
+        self.callback = None
+
+
+class VirtualClock:
+    """Time that stands still until ``advance`` moves it; due timers run in order, each at its own time."""
+
+    def __init__(self, start: float = 1_800_000_000.0) -> None:
+        self._start = start
+        self._elapsed = 0.0
+        self._order = itertools.count()
+        self._timers: list[tuple[float, int, _VirtualTimer]] = []
+
+    def now(self) -> float:
+        return self._start + self._elapsed
+
+    def monotonic(self) -> float:
+        return self._elapsed
+
+    def call_later(self, delay_seconds: float, callback: Callable[..., None], *args: Any) -> Timer:
+        timer = _VirtualTimer(callback, args)
+        heapq.heappush(self._timers, (self._elapsed + max(delay_seconds, 0.0), next(self._order), timer))
+        return timer
+
+    def advance(self, seconds: float) -> None:
+        """Move on by ``seconds``, running what falls due on the way."""
+        end = self._elapsed + seconds
+        while self._timers and self._timers[0][0] <= end:
+            due, _, timer = heapq.heappop(self._timers)
+            self._elapsed = max(self._elapsed, due)
+            if timer.callback is not None:
+                timer.callback(*timer.args)
+        self._elapsed = end

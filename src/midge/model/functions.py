@@ -1,0 +1,100 @@
+"""What a function is: its name, its versions with their configuration, its aliases.
+
+Records are immutable; a change makes a new record with a new revision id.
+Source: ``FunctionConfiguration`` and ``AliasConfiguration`` in the ``lambda`` service model.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+LATEST = "$LATEST"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionId:
+    """A function's identity; two functions of one name in two regions or accounts are strangers."""
+
+    account: str
+    region: str
+    name: str
+
+    @property
+    def arn(self) -> str:
+        return f"arn:aws:lambda:{self.region}:{self.account}:function:{self.name}"
+
+    def qualified_arn(self, qualifier: str) -> str:
+        return f"{self.arn}:{qualifier}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """A deployment package: the blob that holds the zip, and what AWS reports of it."""
+
+    digest: str
+    """Hex SHA-256 of the zip: its key in ``blobs`` and the name of its unpacked directory."""
+    sha256: str
+    """The same digest in base64, as ``CodeSha256`` reports it."""
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logging:
+    """``LoggingConfig``; the levels are None unless the format is JSON."""
+
+    format: str = "Text"
+    group: str
+    application_level: str | None = None
+    system_level: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionVersion:
+    """One version of a function with everything that decides how it runs."""
+
+    function: FunctionId
+    version: str
+    runtime: str
+    handler: str
+    role: str
+    code: Code
+    logging: Logging
+    description: str = ""
+    timeout_seconds: int = 3
+    memory_size_mb: int = 128
+    ephemeral_storage_mb: int = 512
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    architecture: str = "x86_64"
+    kept: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Members that only describe AWS's surroundings (VpcConfig, KMSKeyArn, TracingConfig ...), in wire form."""
+    revision_id: str
+    last_modified: str
+    """AWS's format: 2026-11-23T19:00:00.000+0000"""
+    state: str = "Pending"
+    state_reason: str | None = None
+    state_reason_code: str | None = None
+    last_update_status: str = "Successful"
+    last_update_status_reason: str | None = None
+    last_update_status_reason_code: str | None = None
+
+    @property
+    def arn(self) -> str:
+        """The ARN that names this version; $LATEST is qualified as well."""
+        return self.function.qualified_arn(self.version)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alias:
+    """A name for one version, or for two with weights."""
+
+    function: FunctionId
+    name: str
+    version: str
+    description: str = ""
+    additional_version_weights: Mapping[str, float] = field(default_factory=dict[str, float])
+    """At most one more version and its share of the invocations, 0.0 to 1.0."""
+    revision_id: str
+
+    @property
+    def arn(self) -> str:
+        return self.function.qualified_arn(self.name)

@@ -1,0 +1,91 @@
+"""The Sandbox port: where function code runs.
+
+A sandbox starts one execution environment's process tree, isolated as its technology allows, and tells of its output
+and its end. It knows nothing of invocations: those travel over the Runtime API, whose listener it provides inside.
+Implementations: ``namespaces`` (Linux namespaces, cgroups, seccomp) and ``process`` (no isolation, loudly labelled).
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessExit:
+    """How an environment's runtime process ended: by ``code``, or by ``signal`` if that is not None."""
+
+    code: int
+    signal: int | None = None
+    out_of_memory: bool = False
+    """The kernel reported that the environment's memory limit was hit."""
+
+    def describe(self) -> str:
+        """AWS's words for it: 'exit status 1', 'signal: killed'."""
+        if self.signal is None:
+            return f"exit status {self.code}"
+        names = {6: "aborted", 7: "bus error", 8: "floating point exception", 9: "killed", 11: "segmentation fault", 15: "terminated"}
+        return f"signal: {names.get(self.signal, self.signal)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartRequest:
+    """What an environment needs to begin.
+
+    ``environment`` is the complete set of variables as the function sees them, less those that depend on the sandbox
+    itself (AWS_LAMBDA_RUNTIME_API, AWS_ENDPOINT_URL, LAMBDA_TASK_ROOT, PATH and the library paths), which it adds.
+    The callbacks run in the event loop's thread; after ``on_exit`` none is called again.
+    """
+
+    runtime: str
+    handler: str
+    task_root: Path
+    environment: Mapping[str, str]
+    memory_size_mb: int
+    ephemeral_storage_mb: int
+    runtime_api: Callable[[], asyncio.Protocol]
+    """Makes the server side of one connection from the runtime."""
+    on_output: Callable[[bytes], None]
+    """Bytes that the environment wrote to stdout or stderr, in order."""
+    on_exit: Callable[[ProcessExit], None]
+    """The runtime process ended, by itself or by ``kill``; called exactly once."""
+
+
+class SandboxedEnvironment(Protocol):
+    """A running environment, from its owner's side."""
+
+    def drain_output(self) -> None:
+        """Deliver, before returning, output that has been written so far (through ``on_output``)."""
+        ...
+
+    def kill(self) -> None:
+        """End every process of the environment at once; ``on_exit`` follows. Harmless when it has ended already."""
+        ...
+
+    def memory_peak_bytes(self) -> int | None:
+        """The most memory it has used, by the kernel's account; None where nobody counts."""
+        ...
+
+
+class Sandbox(Protocol):
+    """Starts environments."""
+
+    async def start(self, request: StartRequest) -> SandboxedEnvironment:
+        """Start one; returns when its runtime is on its way (it then calls GET /next by itself).
+
+        Raises SandboxError when the machine cannot start it. If cancelled, nothing is left behind.
+        """
+        ...
+
+    async def expect(self, runtime: str) -> None:
+        """A function of ``runtime`` exists: keep a few environments half started, so that its cold starts are short."""
+        ...
+
+    async def close(self) -> None:
+        """End every environment and give everything back."""
+        ...
+
+
+class SandboxError(Exception):
+    """An environment could not be started; the text is for midge's log, not for the caller."""
