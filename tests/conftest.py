@@ -1,0 +1,52 @@
+"""What every test may use: the ``needs`` marker, for tests that depend on the machine.
+
+A test says what it cannot do without: ``@pytest.mark.needs("namespaces", "node")``. Where that is missing it is skipped
+with the reason, so that a laptop stays useful; where CI is set it fails, so that a pipeline is never green by omission.
+"""
+
+import functools
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@functools.cache
+def _namespaces() -> str | None:
+    if sys.platform != "linux":
+        return "namespaces are a thing of Linux"
+    argv = ["unshare", "--user", "--map-root-user", "--pid", "--net", "--mount", "--fork", "true"]
+    if shutil.which("unshare") is None:
+        return "unshare (util-linux) is not installed"
+    result = subprocess.run(argv, capture_output=True, text=True, timeout=20, check=False)
+    return None if result.returncode == 0 else f"this machine grants no namespaces: {result.stderr.strip()}"
+
+
+def _root() -> str | None:
+    return None if os.geteuid() == 0 else "needs root"
+
+
+def _program(name: str) -> str | None:
+    return None if shutil.which(name) else f"{name} is not installed"
+
+
+def missing(name: str) -> str | None:
+    """Why the machine cannot offer ``name``: "namespaces", "root", or the name of a program; None if it can."""
+    known = {"namespaces": _namespaces, "root": _root}
+    return known[name]() if name in known else _program(name)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker in item.iter_markers("needs"):
+        for name in marker.args:
+            reason = missing(name)
+            if reason is None:
+                continue
+            if os.environ.get("CI"):
+                pytest.fail(f"CI must offer {name}: {reason}", pytrace=False)
+            pytest.skip(reason)
