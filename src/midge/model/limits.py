@@ -16,6 +16,7 @@ class Limits:
     # AWS's quotas
     account_concurrency: int = 1_000
     payload_bytes: int = 6 * MIB
+    response_payload_bytes: int = 6 * MIB + 100
     zip_inline_bytes: int = 50 * MIB
     package_unzipped_bytes: int = 250 * MIB
     environment_variables_bytes: int = 4 * KIB
@@ -35,6 +36,9 @@ class Limits:
     pipelined_requests: int = 64
     idle_connection_seconds: float = 300.0
     request_head_seconds: float = 30.0
+    request_body_seconds: float = 300.0
+    unsent_response_bytes: int = 16 * MIB
+    """What may wait to be sent to a client that does not read, before its connection is ended."""
 
     # packages
     package_files: int = 100_000
@@ -44,8 +48,21 @@ class Limits:
     stems_per_runtime: int = 3
     idle_environment_seconds: float = 600.0
     environment_start_seconds: float = 15.0
+    runtime_api_connections: int = 32
+    """Connections to the Runtime API that one environment may hold."""
+    runtime_api_head_bytes: int = 32 * KIB
+    runtime_api_error_bytes: int = 256 * KIB
+    """An error document that a runtime posts."""
+    next_request_grace_seconds: float = 0.025
+    """How long an invocation waits for an environment that has answered and not yet asked for its next event,
+    before it is given a new one."""
     pending_log_bytes: int = 8 * MIB
     """Function output that waits for the log writer; beyond it output is dropped and the drop is counted and logged."""
+    log_event_bytes: int = 256 * KIB
+    log_stream_file_bytes: int = 32 * MIB
+    """A log stream's file is set aside once at this size; the one set aside before is deleted."""
+    log_directory_bytes: int = 1024 * MIB
+    log_flush_seconds: float = 0.1
 
     # neighbours
     neighbour_start_seconds: float = 60.0

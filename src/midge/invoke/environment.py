@@ -1,0 +1,432 @@
+"""One execution environment: its sandbox, its runtime, the invocation that runs in it, its deadline and its log.
+
+Serves one invocation at a time and only its own function version. Every way in is a callback on the event loop's
+thread; the one task is the start of the sandbox, owned by the pool. Knows nothing of who waits for an environment
+and why: that is the pool's.
+Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
+"""
+
+import asyncio
+import base64
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from midge.clock import Clock, Timer
+from midge.invoke import outcome as outcomes
+from midge.invoke.concurrency import ConcurrencyBook
+from midge.invoke.invocation import Invocation
+from midge.invoke.lifecycle import EnvironmentEvent, EnvironmentState, follow
+from midge.invoke.outcome import Fault, Outcome
+from midge.invoke.request_ids import RequestIds
+from midge.invoke.variables import SessionCredentials, function_variables
+from midge.model.functions import FunctionVersion
+from midge.model.limits import Limits
+from midge.observe.log_records import (
+    InitReport,
+    InvocationEnd,
+    InvocationStart,
+    LogStyle,
+    Note,
+    end_messages,
+    iso_time,
+    start_message,
+)
+from midge.observe.logs import LogStream, LogWriter
+from midge.observe.metrics import Metrics
+from midge.runtime_api.connection import RuntimeConnection
+from midge.runtime_api.session import RuntimeSession
+from midge.sandbox.port import ProcessExit, Sandbox, SandboxedEnvironment, SandboxError, StartRequest
+from midge.tasks import TaskOwner
+
+_BUSY, _ANSWERED = EnvironmentState.BUSY, EnvironmentState.ANSWERED
+_READY, _INIT, _RESET, _ENDED = (
+    EnvironmentState.READY,
+    EnvironmentState.INIT,
+    EnvironmentState.RESET,
+    EnvironmentState.ENDED,
+)
+_NEXT, _RUN, _ANSWER = EnvironmentEvent.NEXT, EnvironmentEvent.RUN, EnvironmentEvent.ANSWER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform:
+    """What every environment and every pool needs of the rest of midge."""
+
+    sandbox: Sandbox
+    clock: Clock
+    limits: Limits
+    logs: LogWriter
+    metrics: Metrics
+    concurrency: ConcurrencyBook
+    ids: RequestIds
+    tasks: TaskOwner
+
+
+class EnvironmentOwner(Protocol):
+    """Who hears of an environment's life: its pool. Each call says that the environment's state has changed."""
+
+    def environment_ready(self, environment: "ExecutionEnvironment", *, first: bool) -> None:
+        """It waits for an event; ``first`` when its initialisation has just ended."""
+        ...
+
+    def environment_answered(self, environment: "ExecutionEnvironment") -> None:
+        """Called before the caller of the invocation gets its answer."""
+        ...
+
+    def environment_left(self, environment: "ExecutionEnvironment", before: EnvironmentState) -> None:
+        """It is of no more use: being killed or ended. Called once; ``before`` is the state it was in."""
+        ...
+
+    def environment_discarded(self, environment: "ExecutionEnvironment") -> None:
+        """It has been told to end and has nothing more to say to those who wait."""
+        ...
+
+    def environment_ended(self, environment: "ExecutionEnvironment") -> None:
+        """Its process is gone. Called once, last."""
+        ...
+
+    def environment_hung_up(self, environment: "ExecutionEnvironment") -> None:
+        """It was ready and is not any more."""
+        ...
+
+    def init_failed(self) -> Invocation | None:
+        """An invocation to which the failed initialisation is the answer, if one waits."""
+        ...
+
+    def invocation_ended(self, invocation: Invocation, seconds: float, *, error: bool, timed_out: bool) -> None:
+        """Called before the caller of the invocation gets its answer."""
+        ...
+
+
+class ExecutionEnvironment:
+    """See the module. ``state`` is only changed through the lifecycle's table."""
+
+    __slots__ = (
+        "_deadline", "_handle", "_init_overrun", "_init_seconds", "_invocation", "_last_end", "_owner",
+        "_platform", "_run_started", "_session", "_start", "_started", "_stream", "_tail", "_task_root", "_timer", "last_used",
+        "state", "version",
+    )  # fmt: skip
+
+    def __init__(self, platform: Platform, owner: EnvironmentOwner, version: FunctionVersion, task_root: Path) -> None:
+        self._platform = platform
+        self._owner = owner
+        self._task_root = task_root
+        self.version = version
+        self.state = EnvironmentState.INIT
+        self._session = RuntimeSession(self)
+        self._handle: SandboxedEnvironment | None = None
+        self._invocation: Invocation | None = None
+        self._stream = self._open_stream()
+        self._last_end: InvocationEnd | None = None
+        self._tail: list[bytes] | None = None
+        self._start: asyncio.Task[object] | None = None
+        now = platform.clock.monotonic()
+        self.last_used = now
+        self._started = now
+        self._run_started = now
+        self._init_seconds: float | None = None
+        self._init_overrun = False
+        self._deadline = now + platform.limits.init_seconds
+        self._timer: Timer | None = None
+
+    # its beginning
+
+    async def start(self) -> None:
+        """Have the sandbox start it. Failure is reported to the owner, not raised; cancelling it ends it."""
+        if self.state is not _INIT:
+            self._never_started()
+            return
+        self._start = asyncio.current_task()
+        self._arm(self._platform.clock.monotonic())
+        try:
+            handle = await self._platform.sandbox.start(self._start_request())
+        except SandboxError as error:
+            structlog.get_logger("midge.invoke").error("environment could not be started", error=str(error))
+            self._never_started()
+            return
+        except BaseException:
+            self._never_started()
+            raise
+        finally:
+            self._start = None
+        self._handle = handle
+        if self.state >= _RESET:
+            handle.kill()
+        else:
+            self._stream.memory_peak_bytes = handle.memory_peak_bytes
+
+    def _start_request(self) -> StartRequest:
+        version, ids = self.version, self._platform.ids
+        credentials = SessionCredentials(
+            access_key_id="ASIA" + ids.hex32()[:16].upper(),
+            secret_access_key=base64.b64encode(ids.hex32().encode())[:40].decode(),
+            session_token=base64.b64encode((ids.hex32() + ids.hex32()).encode()).decode(),
+        )
+        return StartRequest(
+            runtime=version.runtime,
+            handler=version.handler,
+            task_root=self._task_root,
+            environment=function_variables(version, self._stream.name, credentials),
+            memory_size_mb=version.memory_size_mb,
+            ephemeral_storage_mb=version.ephemeral_storage_mb,
+            runtime_api=lambda: RuntimeConnection(self._session, self._platform.limits),
+            on_output=self._on_output,
+            on_exit=self._on_exit,
+        )
+
+    def _open_stream(self) -> LogStream:
+        version, platform = self.version, self._platform
+        day = iso_time(platform.clock.now())[:10].replace("-", "/")
+        style = LogStyle(
+            version=version.version,
+            memory_size_mb=version.memory_size_mb,
+            json_format=version.logging.format == "JSON",
+            system_level=version.logging.system_level or "INFO",
+        )
+        return platform.logs.open(version.logging.group, f"{day}/[{version.version}]{platform.ids.hex32()}", style)
+
+    # an invocation
+
+    def run(self, invocation: Invocation) -> None:
+        """Hand an invocation to the runtime. Raises IllegalMove unless it is ready."""
+        self.state = follow(self.state, _RUN)
+        clock = self._platform.clock
+        now, wall = clock.monotonic(), clock.now()
+        timeout = self.version.timeout_seconds
+        self._invocation = invocation
+        self._run_started = now
+        self._deadline = now + timeout
+        if self._timer is None:
+            self._arm(now)
+        if invocation.tail:
+            self._tail = []
+        self._stream.add(InvocationStart(wall, invocation.request_id))
+        head = invocation.event_head(int((wall + timeout) * 1000))
+        self._session.send(invocation.request_id, head, invocation.payload)
+
+    def runtime_responded(self, payload: bytes) -> None:
+        if self.state is _BUSY:
+            self._answer(payload, None)
+
+    def runtime_failed(self, error_type: str, payload: bytes) -> None:
+        if self.state is _BUSY:
+            self._answer(payload, outcomes.reported(error_type, payload))
+
+    def runtime_ready(self) -> None:
+        if self.state >= _RESET:
+            return
+        first = self.state is _INIT
+        if first:
+            self._init_seconds = self._platform.clock.monotonic() - self._started
+        self.state = follow(self.state, _NEXT)
+        self._owner.environment_ready(self, first=first)
+
+    def runtime_gone(self) -> None:
+        if self.state is not _READY:
+            return
+        self.state = follow(self.state, EnvironmentEvent.HANG_UP)
+        now = self._platform.clock.monotonic()
+        self._deadline = now + self.version.timeout_seconds
+        self._owner.environment_hung_up(self)
+        self._arm(now)
+
+    def _answer(self, payload: bytes, fault: Fault | None) -> None:
+        self.state = follow(self.state, _ANSWER)
+        now = self.last_used = self._platform.clock.monotonic()
+        self._owner.environment_answered(self)
+        self._finish(payload, fault, now - self._run_started)
+
+    def _finish(self, payload: bytes, fault: Fault | None, seconds: float) -> None:
+        """The invocation has ended: its log lines, its figures, its answer. In that order, and once."""
+        invocation, self._invocation = self._invocation, None
+        assert invocation is not None
+        end = InvocationEnd(self._platform.clock.now(), invocation.request_id, seconds, self._init_seconds)
+        self._init_seconds = None
+        tail = self._tail
+        if fault is not None:
+            _describe(end, fault, platform_fault=self.state is not _ANSWERED)
+        if (fault is not None and self.state is not _ANSWERED) or tail is not None:
+            self._complete(end, fault)
+        self._stream.add(end)
+        self._last_end = end
+        self._tail = None
+        timed_out = fault is not None and fault.timed_out
+        self._owner.invocation_ended(invocation, seconds, error=fault is not None, timed_out=timed_out)
+        invocation.done(
+            Outcome(
+                payload,
+                invocation.target.executed_version,
+                None if fault is None else "Unhandled",
+                None if tail is None else self._render_tail(end, tail),
+            )
+        )
+
+    def _complete(self, end: InvocationEnd, fault: Fault | None) -> None:
+        """What takes time and is only wanted when somebody looks at the log now, or when there is no later."""
+        if self._handle is not None:
+            self._handle.drain_output()
+            end.memory_bytes = self._handle.memory_peak_bytes()
+        if fault is not None and fault.log_line is not None:
+            self._stream.add(Note(end.time, fault.log_line))
+            if self._tail is not None:
+                self._tail.append(fault.log_line.encode())
+
+    def _render_tail(self, end: InvocationEnd, output: list[bytes]) -> bytes:
+        style, limit = self._stream.style, self._platform.limits.log_tail_bytes
+        start = start_message(InvocationStart(end.time - end.duration_seconds, end.request_id), style)
+        text = b"".join([(start or "").encode(), *output])
+        if not text.endswith(b"\n"):
+            text += b"\n"
+        return base64.b64encode((text + "".join(end_messages(end, style)).encode())[-limit:])
+
+    # its output
+
+    def _on_output(self, data: bytes) -> None:
+        now = self._platform.clock.now()
+        if self._tail is not None:
+            self._tail.append(data)
+        if self._invocation is None and self._last_end is not None:
+            self._stream.late_output(self._last_end, now, data)
+        else:
+            self._stream.output(now, data)
+
+    # its deadline
+
+    def _arm(self, now: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._platform.clock.call_later(max(0.0, self._deadline - now), self._time_is_up)
+
+    def _time_is_up(self) -> None:
+        """The timer is not moved with every invocation: it looks at the deadline when it fires."""
+        self._timer = None
+        state = self.state
+        if state is _READY or state >= _RESET:
+            return
+        now = self._platform.clock.monotonic()
+        if now < self._deadline:
+            self._arm(now)
+        elif state is _INIT and not self._init_overrun:
+            # Init has had its own time; it goes on inside the time that the function has.
+            self._init_overrun = True
+            self._deadline = now + self.version.timeout_seconds
+            self._arm(now)
+        else:
+            self._timed_out(state, now)
+
+    def _timed_out(self, state: EnvironmentState, now: float) -> None:
+        seconds = now - self._run_started
+        self._leave(EnvironmentEvent.FAULT)
+        moment = iso_time(self._platform.clock.now())
+        timeout = self.version.timeout_seconds
+        if state is _BUSY:
+            assert self._invocation is not None
+            fault = outcomes.timed_out(self._invocation.request_id.decode(), timeout, moment)
+            self._finish(fault.payload, fault, seconds)
+        elif state is _INIT:
+            self._report_init("timeout", None)
+            invocation = self._owner.init_failed()
+            if invocation is None:
+                self._kill()
+                return
+            fault = outcomes.timed_out(invocation.request_id.decode(), timeout, moment)
+            self._fail(invocation, fault)
+        self._kill()
+
+    # its end
+
+    def stop(self) -> None:
+        """End it, whatever it does. Its owner hears of it through the usual calls; an invocation in it fails."""
+        if self.state >= _RESET:
+            return
+        invocation, self._invocation = self._invocation, None
+        self._leave(EnvironmentEvent.STOP)
+        if invocation is not None:
+            self._owner.invocation_ended(invocation, 0.0, error=True, timed_out=False)
+            invocation.done(outcomes.service_failure("The execution environment was shut down."))
+        self._kill()
+
+    def runtime_init_failed(self, error_type: str, payload: bytes) -> None:
+        if self.state is not _INIT:
+            return
+        self._leave(EnvironmentEvent.FAULT)
+        if self._handle is not None:
+            self._handle.drain_output()
+        self._report_init("error", error_type)
+        invocation = self._owner.init_failed()
+        if invocation is not None:
+            self._fail(invocation, outcomes.reported(error_type, payload))
+        self._kill()
+
+    def _on_exit(self, end: ProcessExit) -> None:
+        before = self.state
+        if before is _ENDED:
+            return
+        now = self._platform.clock.monotonic()
+        self._leave(EnvironmentEvent.EXIT)
+        if before is _BUSY:
+            assert self._invocation is not None
+            fault = outcomes.exited(self._invocation.request_id.decode(), end)
+            self._finish(fault.payload, fault, now - self._run_started)
+        elif before is _INIT:
+            self._report_init("error", "Runtime.OutOfMemory" if end.out_of_memory else "Runtime.ExitError")
+            invocation = self._owner.init_failed()
+            if invocation is not None:
+                self._fail(invocation, outcomes.exited(invocation.request_id.decode(), end))
+        self._gone()
+
+    def _never_started(self) -> None:
+        before = self.state
+        if before is _ENDED:
+            return
+        self._leave(EnvironmentEvent.EXIT)
+        if before is _INIT and (invocation := self._owner.init_failed()) is not None:
+            self._owner.invocation_ended(invocation, 0.0, error=True, timed_out=False)
+            invocation.done(outcomes.service_failure())
+        self._gone()
+
+    def _fail(self, invocation: Invocation, fault: Fault) -> None:
+        """End an invocation that waited for this environment and never ran in it."""
+        clock = self._platform.clock
+        self._invocation = invocation
+        self._init_seconds = None
+        if invocation.tail:
+            self._tail = []
+        self._stream.add(InvocationStart(clock.now(), invocation.request_id))
+        self._finish(fault.payload, fault, clock.monotonic() - self._started)
+
+    def _report_init(self, status: str, error_type: str | None) -> None:
+        clock = self._platform.clock
+        phase = "invoke" if self._init_overrun else "init"
+        self._stream.add(InitReport(clock.now(), clock.monotonic() - self._started, phase, status, error_type))
+
+    def _leave(self, event: EnvironmentEvent) -> None:
+        before = self.state
+        self.state = follow(before, event)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if before < _RESET:
+            self._owner.environment_left(self, before)
+
+    def _kill(self) -> None:
+        if self._handle is not None:
+            self._handle.kill()
+        elif self._start is not None:
+            self._start.cancel()
+        self._owner.environment_discarded(self)
+
+    def _gone(self) -> None:
+        self._stream.memory_peak_bytes = None
+        self._owner.environment_ended(self)
+
+
+def _describe(end: InvocationEnd, fault: Fault, *, platform_fault: bool) -> None:
+    """Text REPORT lines name the faults that the platform noticed; an exception in a handler is the function's own."""
+    if platform_fault:
+        end.status = "timeout" if fault.timed_out else "error"
+        end.error_type = fault.error_type
+

@@ -1,0 +1,86 @@
+"""What an invocation ends with, and the error documents that the platform writes when the function could not.
+
+An outcome is a value, also when the function failed: only the platform's own refusals are ``ServiceError``.
+Sources: https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html and
+https://docs.aws.amazon.com/lambda/latest/dg/troubleshooting-invocation.html
+"""
+
+from collections.abc import Callable
+
+import msgspec
+
+from midge.model.errors import ServiceError
+from midge.sandbox.port import ProcessExit
+
+
+# msgspec.Struct and not a dataclass: one is made per invocation, at a third of the cost.
+class Outcome(msgspec.Struct, gc=False, frozen=True):
+    """``function_error`` is None or "Unhandled"; ``log_tail`` is the end of the invocation's log where asked for."""
+
+    payload: bytes
+    executed_version: bytes
+    function_error: str | None = None
+    log_tail: bytes | None = None
+
+
+Done = Callable[[Outcome | ServiceError], None]
+"""Called exactly once when an invocation has ended."""
+
+
+class Fault(msgspec.Struct, gc=False, frozen=True):
+    """How an environment failed: the error's type, the document for the caller and the line for the log."""
+
+    error_type: str
+    payload: bytes
+    log_line: str | None = None
+    timed_out: bool = False
+
+
+def _document(error_type: str, message: str) -> bytes:
+    return msgspec.json.encode({"errorType": error_type, "errorMessage": message})
+
+
+def timed_out(request_id: str, timeout_seconds: float, iso_time: str) -> Fault:
+    """The function's time is up. ``iso_time`` is the moment, as 2026-11-23T19:00:00.000Z."""
+    text = f"Task timed out after {timeout_seconds:.2f} seconds"
+    return Fault(
+        error_type="Sandbox.Timedout",
+        payload=_document("Sandbox.Timedout", f"RequestId: {request_id} Error: {text}"),
+        log_line=f"{iso_time} {request_id} {text}\n\n",
+        timed_out=True,
+    )
+
+
+def exited(request_id: str, end: ProcessExit) -> Fault:
+    """The runtime's process ended in the middle."""
+    error_type = "Runtime.OutOfMemory" if end.out_of_memory else "Runtime.ExitError"
+    if end.signal is None and end.code == 0 and not end.out_of_memory:
+        text = "Runtime exited without providing a reason"
+    else:
+        text = f"Runtime exited with error: {end.describe()}"
+    return Fault(
+        error_type=error_type,
+        payload=_document(error_type, f"RequestId: {request_id} Error: {text}"),
+        log_line=f"RequestId: {request_id} Error: {text}\n{error_type}\n",
+    )
+
+
+def reported(error_type: str, payload: bytes) -> Fault:
+    """The runtime said itself what went wrong; its document goes to the caller as it is."""
+    return Fault(error_type=error_type, payload=payload or _document(error_type, ""))
+
+
+def service_failure(message: str = "The service encountered an internal error.") -> ServiceError:
+    """The platform could not run the invocation; ours to mend, the caller may try again."""
+    return ServiceError("ServiceException", message, Type="Service")
+
+
+def throttled() -> ServiceError:
+    """No place is left in the account's concurrency."""
+    return ServiceError(
+        "TooManyRequestsException",
+        "Rate Exceeded.",
+        Reason="ConcurrentInvocationLimitExceeded",
+        Type="User",
+        retryAfterSeconds="1",
+    )

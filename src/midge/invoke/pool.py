@@ -1,0 +1,167 @@
+"""The execution environments of one function version: who runs what, when to make more, when to let go.
+
+The environment used last is used first. An invocation that finds none waits for whichever comes first: a new
+environment or one that becomes free. Concurrency is taken when an invocation arrives and given back when it ends, so
+no more environments are made than invocations may run. Knows nothing of qualifiers, HTTP or the store.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from midge.clock import Timer
+from midge.invoke import outcome as outcomes
+from midge.invoke.environment import ExecutionEnvironment, Platform
+from midge.invoke.invocation import Invocation
+from midge.invoke.lifecycle import EnvironmentState
+from midge.model.functions import FunctionVersion
+
+
+class EnvironmentPool:
+    """See the module. ``on_empty`` is called once, when a draining pool has nothing left."""
+
+    def __init__(
+        self, platform: Platform, version: FunctionVersion, task_root: Path, on_empty: "Callable[[EnvironmentPool], None]"
+    ) -> None:
+        self._platform = platform
+        self._on_empty = on_empty
+        self.version = version
+        self.task_root = task_root
+        self._concurrency = platform.concurrency.account(version.function.account, version.function.region)
+        self._metrics = platform.metrics.function(version.function.name)
+        self._environments: set[ExecutionEnvironment] = set()
+        self._idle: list[ExecutionEnvironment] = []
+        self._waiting: deque[Invocation] = deque()
+        self._starting = 0
+        self._answered = 0
+        self._grace: Timer | None = None
+        self._draining = False
+        self._emptied = False
+
+    # for callers
+
+    def submit(self, invocation: Invocation) -> None:
+        """Run ``invocation`` now, or when an environment is free. Raises ServiceError when no place is left."""
+        if not self._concurrency.acquire():
+            self._metrics.throttles += 1
+            raise outcomes.throttled()
+        idle = self._idle
+        if idle:
+            idle.pop().run(invocation)
+        else:
+            self._waiting.append(invocation)
+            self._scale_out()
+
+    def drain(self) -> None:
+        """Take no further environment into use than those that are needed for what has been accepted."""
+        self._draining = True
+        for environment in list(self._idle):
+            environment.stop()
+        self._settle()
+
+    def stop(self) -> None:
+        """End everything now; what runs or waits fails."""
+        self._draining = True
+        waiting, self._waiting = self._waiting, deque()
+        for invocation in waiting:
+            self._concurrency.release()
+            invocation.done(outcomes.service_failure("The execution environment was shut down."))
+        for environment in list(self._environments):
+            environment.stop()
+        self._settle()
+
+    def reap(self, unused_since: float) -> None:
+        """End the idle environments last used before ``unused_since`` (monotonic seconds)."""
+        for environment in [e for e in self._idle if e.last_used < unused_since]:
+            environment.stop()
+
+    def states(self) -> list[EnvironmentState]:
+        """The state of every environment there is."""
+        return [environment.state for environment in self._environments]
+
+    @property
+    def waiting(self) -> int:
+        """Invocations that wait for an environment."""
+        return len(self._waiting)
+
+    # from its environments
+
+    def environment_ready(self, environment: ExecutionEnvironment, *, first: bool) -> None:
+        if first:
+            self._starting -= 1
+        else:
+            self._answered -= 1
+        if self._waiting:
+            environment.run(self._waiting.popleft())
+            return
+        self._idle.append(environment)
+        if self._draining:
+            environment.stop()
+
+    def environment_answered(self, environment: ExecutionEnvironment) -> None:
+        del environment
+        self._answered += 1
+
+    def environment_hung_up(self, environment: ExecutionEnvironment) -> None:
+        self._idle.remove(environment)
+        self._answered += 1
+
+    def environment_left(self, environment: ExecutionEnvironment, before: EnvironmentState) -> None:
+        if before is EnvironmentState.INIT:
+            self._starting -= 1
+        elif before is EnvironmentState.ANSWERED:
+            self._answered -= 1
+        elif before is EnvironmentState.READY:
+            self._idle.remove(environment)
+
+    def environment_discarded(self, environment: ExecutionEnvironment) -> None:
+        del environment
+        self._scale_out()
+
+    def environment_ended(self, environment: ExecutionEnvironment) -> None:
+        self._environments.discard(environment)
+        self._scale_out()
+        self._settle()
+
+    def init_failed(self) -> Invocation | None:
+        return self._waiting.popleft() if self._waiting else None
+
+    def invocation_ended(self, invocation: Invocation, seconds: float, *, error: bool, timed_out: bool) -> None:
+        del invocation
+        self._concurrency.release()
+        metrics = self._metrics
+        metrics.ran(seconds)
+        if error:
+            metrics.errors += 1
+            if timed_out:
+                metrics.timeouts += 1
+
+    # scaling
+
+    def _scale_out(self) -> None:
+        """An environment on its way, or about to ask for its next event, is counted on for one waiting invocation."""
+        missing = len(self._waiting) - self._starting
+        for _ in range(missing - self._answered):
+            self._start_environment()
+        if missing > 0 and self._answered and self._grace is None:
+            grace = self._platform.limits.next_request_grace_seconds
+            self._grace = self._platform.clock.call_later(grace, self._grace_over)
+
+    def _grace_over(self) -> None:
+        self._grace = None
+        for _ in range(len(self._waiting) - self._starting):
+            self._start_environment()
+
+    def _start_environment(self) -> None:
+        environment = ExecutionEnvironment(self._platform, self, self.version, self.task_root)
+        self._environments.add(environment)
+        self._starting += 1
+        self._metrics.cold_starts += 1
+        self._platform.tasks.start(environment.start())
+
+    def _settle(self) -> None:
+        if self._draining and not self._emptied and not self._environments and not self._waiting:
+            self._emptied = True
+            if self._grace is not None:
+                self._grace.cancel()
+            self._on_empty(self)

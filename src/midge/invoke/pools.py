@@ -1,0 +1,68 @@
+"""All pools of environments: makes them, reaps idle environments with one sweep, ends everything on close."""
+
+from pathlib import Path
+
+from midge.clock import Timer
+from midge.invoke.environment import Platform
+from midge.invoke.lifecycle import EnvironmentState
+from midge.invoke.pool import EnvironmentPool
+from midge.model.functions import FunctionVersion
+
+_STATE_LABELS = {state: f'state="{state.name.lower()}"' for state in EnvironmentState}
+
+
+class EnvironmentPools:
+    """Owns every pool that still has an environment or may get one."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._pools: set[EnvironmentPool] = set()
+        self._sweep: Timer | None = None
+        self._closed = False
+        metrics, concurrency = platform.metrics, platform.concurrency
+        metrics.add("midge_environments", "Execution environments by state.", self._count_states)
+        metrics.add("midge_concurrent_executions", "Invocations in flight.", lambda: {"": concurrency.total()})
+        metrics.add("midge_waiting_invocations", "Invocations that wait for an environment.", self._count_waiting)
+
+    def make(self, version: FunctionVersion, task_root: Path) -> EnvironmentPool:
+        """A pool without environments. ``task_root`` is the unpacked package."""
+        pool = EnvironmentPool(self._platform, version, task_root, self._pools.discard)
+        self._pools.add(pool)
+        if self._sweep is None:
+            self._arm()
+        return pool
+
+    def environments(self) -> int:
+        """How many environments there are."""
+        return sum(len(pool.states()) for pool in self._pools)
+
+    async def close(self) -> None:
+        """End every environment; what runs or waits is answered with an error."""
+        self._closed = True
+        if self._sweep is not None:
+            self._sweep.cancel()
+        for pool in list(self._pools):
+            pool.stop()
+        await self._platform.tasks.close()
+
+    def _arm(self) -> None:
+        period = max(1.0, self._platform.limits.idle_environment_seconds / 10)
+        self._sweep = self._platform.clock.call_later(period, self._reap)
+
+    def _reap(self) -> None:
+        self._sweep = None
+        before = self._platform.clock.monotonic() - self._platform.limits.idle_environment_seconds
+        for pool in list(self._pools):
+            pool.reap(before)
+        if self._pools and not self._closed:
+            self._arm()
+
+    def _count_states(self) -> dict[str, float]:
+        counts = dict.fromkeys(_STATE_LABELS.values(), 0.0)
+        for pool in self._pools:
+            for state in pool.states():
+                counts[_STATE_LABELS[state]] += 1
+        return counts
+
+    def _count_waiting(self) -> dict[str, float]:
+        return {"": float(sum(pool.waiting for pool in self._pools))}

@@ -1,0 +1,165 @@
+"""Records of the function log and their text: START, output, END, REPORT, in AWS's two formats.
+
+Records are made on the hot path and only hold figures; the text is made later, off it. Pure.
+Sources: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-logformat.html and
+https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html (the JSON format's records)
+"""
+
+import math
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+
+# msgspec.Struct and not dataclasses: two are made per invocation, at a third of the cost.
+class InvocationStart(msgspec.Struct, gc=False):
+    """``time`` is seconds since 1970."""
+
+    time: float
+    request_id: bytes
+
+
+class InvocationEnd(msgspec.Struct):
+    """The end of an invocation. Durations are in seconds.
+
+    ``late_output`` is output that was read after the answer and belongs before the END line.
+    """
+
+    time: float
+    request_id: bytes
+    duration_seconds: float
+    init_seconds: float | None = None
+    memory_bytes: int | None = None
+    status: str = "success"
+    """success, error or timeout"""
+    error_type: str | None = None
+    trace_id: bytes = b""
+    late_output: bytes = b""
+    sealed: bool = False
+    """It is being written: nothing may be added."""
+
+
+class InitReport(msgspec.Struct, gc=False):
+    """An initialisation that failed."""
+
+    time: float
+    init_seconds: float
+    phase: str
+    """init or invoke"""
+    status: str
+    error_type: str | None
+
+
+class Output(msgspec.Struct, gc=False):
+    """Bytes that the function wrote."""
+
+    time: float
+    data: bytes
+
+
+class Note(msgspec.Struct, gc=False):
+    """A line that the platform adds, with its line end."""
+
+    time: float
+    text: str
+
+
+Record = InvocationStart | InvocationEnd | InitReport | Output | Note
+
+
+class LogStyle(msgspec.Struct, frozen=True):
+    """What a stream's lines depend on."""
+
+    version: str
+    memory_size_mb: int
+    json_format: bool = False
+    system_level: str = "INFO"
+
+
+def iso_time(seconds: float) -> str:
+    """2026-11-23T19:00:00.000Z"""
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+
+
+def billed_ms(duration_seconds: float, init_seconds: float | None) -> int:
+    """What AWS bills for: run time and, since August 2025, initialisation, rounded up to the next millisecond."""
+    return max(1, math.ceil(round((duration_seconds + (init_seconds or 0.0)) * 1000, 3)))
+
+
+def start_message(record: InvocationStart, style: LogStyle) -> str | None:
+    """The line that opens an invocation; None where the system log level leaves it out."""
+    request_id = record.request_id.decode()
+    if not style.json_format:
+        return f"START RequestId: {request_id} Version: {style.version}\n"
+    if style.system_level == "WARN":
+        return None
+    return _platform(record.time, "platform.start", {"requestId": request_id, "version": style.version})
+
+
+def end_messages(record: InvocationEnd, style: LogStyle) -> list[str]:
+    """The lines that close an invocation."""
+    if style.json_format:
+        return _end_json(record, style)
+    request_id = record.request_id.decode()
+    report = (
+        f"REPORT RequestId: {request_id}\tDuration: {record.duration_seconds * 1000:.2f} ms\t"
+        f"Billed Duration: {billed_ms(record.duration_seconds, record.init_seconds)} ms\t"
+        f"Memory Size: {style.memory_size_mb} MB\tMax Memory Used: {_megabytes(record.memory_bytes)} MB\t"
+    )
+    if record.init_seconds is not None:
+        report += f"Init Duration: {record.init_seconds * 1000:.2f} ms\t"
+    if record.status != "success":
+        report += f"Status: {record.status}\t"
+        if record.error_type is not None and record.status == "error":
+            report += f"Error Type: {record.error_type}\t"
+    return [f"END RequestId: {request_id}\n", report + "\n"]
+
+
+def init_report_message(record: InitReport, style: LogStyle) -> str:
+    """The line about an initialisation that failed."""
+    milliseconds = record.init_seconds * 1000
+    if style.json_format:
+        details: dict[str, Any] = {
+            "initializationType": "on-demand",
+            "phase": record.phase,
+            "status": record.status,
+            "metrics": {"durationMs": round(milliseconds, 3)},
+        }
+        if record.error_type is not None:
+            details["errorType"] = record.error_type
+        return _platform(record.time, "platform.initReport", details)
+    line = f"INIT_REPORT Init Duration: {milliseconds:.2f} ms\tPhase: {record.phase}\tStatus: {record.status}"
+    if record.error_type is not None and record.status == "error":
+        line += f"\tError Type: {record.error_type}"
+    return line + "\n"
+
+
+def _end_json(record: InvocationEnd, style: LogStyle) -> list[str]:
+    if style.system_level == "WARN" and record.status == "success":
+        return []
+    metrics: dict[str, float | int] = {
+        "durationMs": round(record.duration_seconds * 1000, 3),
+        "billedDurationMs": billed_ms(record.duration_seconds, record.init_seconds),
+        "memorySizeMB": style.memory_size_mb,
+        "maxMemoryUsedMB": _megabytes(record.memory_bytes),
+    }
+    if record.init_seconds is not None:
+        metrics["initDurationMs"] = round(record.init_seconds * 1000, 3)
+    details: dict[str, Any] = {
+        "requestId": record.request_id.decode(),
+        "metrics": metrics,
+        "status": record.status,
+    }
+    if record.error_type is not None:
+        details["errorType"] = record.error_type
+    return [_platform(record.time, "platform.report", details)]
+
+
+def _platform(time: float, kind: str, record: dict[str, Any]) -> str:
+    return msgspec.json.encode({"time": iso_time(time), "type": kind, "record": record}).decode() + "\n"
+
+
+def _megabytes(size: int | None) -> int:
+    return 0 if size is None else math.ceil(size / (1024 * 1024))

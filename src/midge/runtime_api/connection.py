@@ -1,0 +1,242 @@
+"""One HTTP connection from a runtime: the Runtime API 2018-06-01 on an ``asyncio.Protocol`` with httptools.
+
+Everything that comes in is written by function code and is treated as hostile: heads, bodies and the number of
+connections are bounded, whatever breaks the rules ends the connection. Bodies are passed on as bytes.
+A 202 that is followed, in the same segment, by a GET /next that hangs is kept back and written together with the
+event: the runtime that sends both at once is not waiting for the first, and would be woken twice.
+A streamed response (``Lambda-Runtime-Function-Response-Mode: streaming``) is collected and passed on whole.
+Source: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
+"""
+
+import asyncio
+import base64
+import binascii
+from typing import cast
+
+import httptools
+
+from midge.model.limits import Limits
+from midge.runtime_api import replies
+from midge.runtime_api.session import RuntimeSession
+
+_NEXT = b"/2018-06-01/runtime/invocation/next"
+_INVOCATION = b"/2018-06-01/runtime/invocation/"
+_INIT_ERROR = b"/2018-06-01/runtime/init/error"
+_ID_END = len(_INVOCATION) + 36
+_JOINED_BYTES = 64 * 1024
+"""Up to this size head and body are joined into one buffer; above it the copy costs more than a second buffer."""
+
+
+class RuntimeConnection(asyncio.Protocol):
+    """Server side of one connection; ``session`` is shared by all connections of one environment."""
+
+    __slots__ = (
+        "_body", "_body_limit", "_body_size", "_held", "_hanging", "_received", "_in_message", "_limits", "_parser",
+        "_refused", "_trailers", "_transport", "_url", "_session",
+    )  # fmt: skip
+
+    def __init__(self, session: RuntimeSession, limits: Limits) -> None:
+        self._session = session
+        self._limits = limits
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpRequestParser(self)
+        self._held = b""
+        self._hanging = False
+        self._received = 0
+        self._in_message = False
+        self._url = b""
+        self._body: bytes | list[bytes] = b""
+        self._body_size = 0
+        self._body_limit = 0
+        self._refused = False
+        self._trailers: dict[bytes, bytes] | None = None
+
+    # asyncio's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        stream = cast(asyncio.Transport, transport)
+        self._session.connections += 1
+        if self._session.connections > self._limits.runtime_api_connections:
+            stream.abort()
+            return
+        self._transport = stream
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._session.connections -= 1
+        self._transport = None
+        self._session.hang_up(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._transport is None:
+            return
+        if self._in_message and not self._admit(len(data)):
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError:
+            self._end(replies.BAD_REQUEST)
+            return
+        if self._held and not self._hanging:
+            self._write_held()
+
+    def _write_held(self) -> None:
+        if self._transport is not None:
+            self._transport.write(self._held)
+        self._held = b""
+
+    def _admit(self, size: int) -> bool:
+        """Count what arrives of a message in further segments, whatever the parser makes of it."""
+        limits = self._limits
+        self._received += size
+        if self._body_limit:
+            if self._received > 4 * limits.response_payload_bytes:
+                self._end(b"")
+                return False
+        elif self._received > limits.runtime_api_head_bytes:
+            self._end(replies.HEAD_TOO_LARGE)
+            return False
+        return True
+
+    # the session's side
+
+    def send_event(self, head: bytes, payload: bytes) -> None:
+        """Answer the hanging GET /next."""
+        transport = self._transport
+        assert transport is not None
+        held, self._held = self._held, b""
+        self._hanging = False
+        if len(payload) <= _JOINED_BYTES:
+            transport.write(held + head + payload)
+        else:
+            transport.write(held + head)
+            transport.write(payload)
+
+    # httptools's side
+
+    def on_message_begin(self) -> None:
+        self._in_message = True
+        self._received = 0
+        self._url = b""
+        self._body = b""
+        self._body_size = 0
+        self._body_limit = 0
+        self._refused = False
+        self._trailers = None
+
+    def on_url(self, url: bytes) -> None:
+        self._url = self._url + url if self._url else url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if len(name) == 6:
+            if name.lower() == b"expect" and value.lower() == b"100-continue" and self._transport is not None:
+                self._transport.write(self._held + replies.CONTINUE)
+                self._held = b""
+        elif len(name) > 33 and (name := name.lower()).startswith(b"lambda-runtime-function-"):
+            if self._trailers is None:
+                self._trailers = {}
+            if len(self._trailers) < 8:
+                self._trailers[name] = value
+
+    def on_headers_complete(self) -> None:
+        limits = self._limits
+        self._body_limit = (
+            limits.response_payload_bytes if self._url.endswith(b"/response") else limits.runtime_api_error_bytes
+        )
+
+    def on_body(self, body: bytes) -> None:
+        size = self._body_size = self._body_size + len(body)
+        if size > self._body_limit:
+            self._overflow()
+        elif not self._body:
+            self._body = body
+        elif isinstance(self._body, list):
+            self._body.append(body)
+        else:
+            self._body = [self._body, body]
+
+    def on_message_complete(self) -> None:
+        self._in_message = False
+        if self._hanging:
+            # A second request behind a hanging GET /next cannot be answered in order, and no runtime sends one.
+            self._end(replies.BAD_REQUEST)
+            return
+        if self._refused:
+            return
+        url = self._url
+        if url == _NEXT:
+            self._next()
+            return
+        reply = self._post(url, self._body if isinstance(self._body, bytes) else b"".join(self._body))
+        self._body = b""
+        self._held += replies.ACCEPTED if reply is None else reply
+
+    # what the calls mean
+
+    def _next(self) -> None:
+        if self._parser.get_method() != b"GET":
+            self._held += replies.WRONG_METHOD
+            return
+        self._hanging = True
+        refused = self._session.next(self)
+        if refused is not None:
+            self._hanging = False
+            self._held += refused
+
+    def _post(self, url: bytes, body: bytes) -> bytes | None:
+        invocation = url.startswith(_INVOCATION)
+        if not invocation and url != _INIT_ERROR:
+            return replies.NOT_FOUND
+        if self._parser.get_method() != b"POST":
+            return replies.WRONG_METHOD
+        if not invocation:
+            return self._session.init_error(self._error_type(), body)
+        request_id, action = url[len(_INVOCATION) : _ID_END], url[_ID_END:]
+        if action == b"/response":
+            if self._trailers is not None and b"lambda-runtime-function-error-type" in self._trailers:
+                return self._session.error(request_id, self._error_type(), self._error_body())
+            return self._session.response(request_id, body)
+        if action == b"/error":
+            return self._session.error(request_id, self._error_type(), body)
+        return replies.INVALID_REQUEST_ID if url.endswith((b"/response", b"/error")) else replies.NOT_FOUND
+
+    def _error_type(self) -> str:
+        given = (self._trailers or {}).get(b"lambda-runtime-function-error-type", b"")
+        text = given[:128].decode("ascii", "replace")
+        return text if text and text.isprintable() else "Runtime.Unknown"
+
+    def _error_body(self) -> bytes:
+        """A stream that broke off carries its error document in a trailer, in base64."""
+        try:
+            return base64.b64decode((self._trailers or {}).get(b"lambda-runtime-function-error-body", b""))
+        except binascii.Error:
+            return b""
+
+    # limits
+
+    def _overflow(self) -> None:
+        """A body above its limit is thrown away as it comes, and its invocation ends with an error."""
+        if self._refused:
+            return
+        self._refused = True
+        self._body = b""
+        limit = self._limits.response_payload_bytes
+        request_id = self._url[len(_INVOCATION) : _ID_END]
+        if self._url.startswith(_INVOCATION):
+            self._session.error(request_id, "Function.ResponseSizeTooLarge", response_too_large(limit))
+        self._held += replies.too_large(self._body_limit)
+
+    def _end(self, last: bytes) -> None:
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.write(self._held + last)
+            self._held = b""
+            transport.close()
+            self._session.hang_up(self)
+
+
+def response_too_large(limit_bytes: int) -> bytes:
+    """The error document that the caller gets when a response is above ``limit_bytes``."""
+    return (
+        b'{"errorType":"Function.ResponseSizeTooLarge","errorMessage":"Response payload size exceeded maximum allowed '
+        b'payload size (%d bytes)."}' % limit_bytes
+    )

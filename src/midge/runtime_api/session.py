@@ -1,0 +1,121 @@
+"""One runtime's conversation with the platform, over whatever connections it opens.
+
+Holds the state of ``protocol.TABLE``, the request id that is open, and the connection whose GET /next hangs. Tells a
+``RuntimeOwner`` what the runtime did. Knows nothing of sockets, HTTP syntax, time or functions.
+"""
+
+from typing import Protocol
+
+from midge.runtime_api import replies
+from midge.runtime_api.protocol import TABLE, Call, RuntimeState, refusal
+
+_READY, _RUNNING = RuntimeState.READY, RuntimeState.RUNNING
+_NEXT, _RESPONSE, _ERROR, _INIT_ERROR = Call.NEXT, Call.RESPONSE, Call.ERROR, Call.INIT_ERROR
+
+
+class RuntimeOwner(Protocol):
+    """Who hears what a runtime does: the execution environment."""
+
+    def runtime_ready(self) -> None:
+        """GET /next hangs: ``RuntimeSession.send`` may be called."""
+        ...
+
+    def runtime_responded(self, payload: bytes) -> None:
+        """The open invocation was answered."""
+        ...
+
+    def runtime_failed(self, error_type: str, payload: bytes) -> None:
+        """The open invocation was answered with an error."""
+        ...
+
+    def runtime_init_failed(self, error_type: str, payload: bytes) -> None:
+        """The runtime cannot initialise."""
+        ...
+
+    def runtime_gone(self) -> None:
+        """The connection whose GET /next hung is closed: no event can be sent until the runtime asks again."""
+        ...
+
+
+class EventSink(Protocol):
+    """The connection that waits for an event."""
+
+    def send_event(self, head: bytes, payload: bytes) -> None: ...
+
+
+class RuntimeSession:
+    """State of one runtime. The calls return the reply to write, or None when the reply is the usual one."""
+
+    __slots__ = ("connections", "owner", "request_id", "state", "waiting")
+
+    def __init__(self, owner: RuntimeOwner) -> None:
+        self.owner = owner
+        self.state = RuntimeState.STARTED
+        self.request_id: bytes | None = None
+        self.waiting: EventSink | None = None
+        self.connections = 0
+
+    def next(self, connection: EventSink) -> bytes | None:
+        """GET /next: None means that the reply is an event, later, through ``connection``."""
+        state = TABLE[self.state][_NEXT]
+        if state is None:
+            return self._refuse(_NEXT)
+        self.state = state
+        self.waiting = connection
+        self.owner.runtime_ready()
+        return None
+
+    def send(self, request_id: bytes, head: bytes, payload: bytes) -> None:
+        """Hand over an event: ``head`` is its whole HTTP response head. Asserts that GET /next hangs."""
+        connection = self.waiting
+        assert connection is not None and self.state is _READY
+        self.state = _RUNNING
+        self.waiting = None
+        self.request_id = request_id
+        connection.send_event(head, payload)
+
+    def response(self, request_id: bytes, payload: bytes) -> bytes | None:
+        """POST /response: None means accepted."""
+        refused = self._answer(request_id, _RESPONSE)
+        if refused is None:
+            self.owner.runtime_responded(payload)
+        return refused
+
+    def error(self, request_id: bytes, error_type: str, payload: bytes) -> bytes | None:
+        """POST /error: None means accepted."""
+        refused = self._answer(request_id, _ERROR)
+        if refused is None:
+            self.owner.runtime_failed(error_type, payload)
+        return refused
+
+    def init_error(self, error_type: str, payload: bytes) -> bytes | None:
+        """POST /init/error: None means accepted."""
+        state = TABLE[self.state][_INIT_ERROR]
+        if state is None:
+            return self._refuse(_INIT_ERROR)
+        self.state = state
+        self.owner.runtime_init_failed(error_type, payload)
+        return None
+
+    def hang_up(self, connection: EventSink) -> None:
+        """``connection`` is closed."""
+        if self.waiting is not connection:
+            return
+        self.waiting = None
+        state = TABLE[self.state][Call.HANG_UP]
+        assert state is not None
+        self.state = state
+        self.owner.runtime_gone()
+
+    def _answer(self, request_id: bytes, call: Call) -> bytes | None:
+        if request_id != self.request_id:
+            return replies.INVALID_REQUEST_ID
+        state = TABLE[self.state][call]
+        if state is None:
+            return self._refuse(call)
+        self.state = state
+        return None
+
+    def _refuse(self, call: Call) -> bytes:
+        kind, message = refusal(self.state, call)
+        return replies.error(403, kind, message)
