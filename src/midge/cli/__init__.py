@@ -1,0 +1,1 @@
+"""The commands of ``midge``, one module each. They know the person at the terminal; what they show comes from below."""

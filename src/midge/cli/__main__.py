@@ -1,0 +1,5 @@
+"""``python -m midge.cli``: the same as the ``midge`` command."""
+
+from midge.cli.main import main
+
+main()

@@ -1,0 +1,162 @@
+"""The configuration: one frozen record, read once at start and passed down by the composition root.
+
+Sources, the later winning: the defaults below, a TOML file, the environment, the command line. The file's sections are
+the fields of ``Config``; a key of a section is overridden by the variable ``MIDGE_<SECTION>_<KEY>``, lists being written
+with commas: ``MIDGE_SERVER_PORT=5000``, ``MIDGE_PYTHON_PRELOAD=boto3,requests``. What is not known is refused, in the
+file and in the environment alike. It refuses to know what the values do. Reference: docs/configuration.md.
+"""
+
+import dataclasses
+import ipaddress
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, get_origin
+
+import msgspec
+
+from midge.model.limits import Limits
+
+PREFIX = "MIDGE_"
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the text names the key and says why."""
+
+
+class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where midge listens and keeps what it must not lose."""
+
+    host: str = "127.0.0.1"
+    port: int = 4566
+    data_dir: str = ".midge"
+    allow_remote: bool = False
+
+
+class Aws(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which account and region callers find."""
+
+    account: str = "000000000000"
+    region: str = "us-east-1"
+
+
+class Sandbox(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How function code is kept apart from the machine."""
+
+    kind: Literal["auto", "namespaces", "process"] = "auto"
+
+
+class Python(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Midge's own Python runtime."""
+
+    preload: tuple[str, ...] = ("boto3",)
+    transport: Literal["pipelined", "stock"] = "pipelined"
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that can be set."""
+
+    server: Server = msgspec.field(default_factory=Server)
+    aws: Aws = msgspec.field(default_factory=Aws)
+    sandbox: Sandbox = msgspec.field(default_factory=Sandbox)
+    python: Python = msgspec.field(default_factory=Python)
+    limits: Limits = msgspec.field(default_factory=Limits)
+
+    @property
+    def data_dir(self) -> Path:
+        return Path(self.server.data_dir).expanduser().absolute()
+
+
+def keys() -> dict[str, dict[str, tuple[Any, Any]]]:
+    """Section -> key -> (type, default): what the file and the environment may set."""
+    defaults = Config()
+    sections: dict[str, dict[str, tuple[Any, Any]]] = {}
+    for section in msgspec.structs.fields(Config):
+        value: Any = getattr(defaults, section.name)
+        fields = dataclasses.fields(value) if isinstance(value, Limits) else msgspec.structs.fields(section.type)
+        sections[section.name] = {field.name: (field.type, getattr(value, field.name)) for field in fields}
+    return sections
+
+
+def load(
+    path: Path | None, environment: Mapping[str, str], overrides: Mapping[str, Mapping[str, Any]] | None = None
+) -> Config:
+    """The record from the file at ``path`` (None: no file), the environment and then ``overrides`` by section and key.
+
+    Raises ConfigError if the file cannot be read, or if a key or a value is not known.
+    """
+    tables = _read(path)
+    for section, key, value in _from_environment(environment):
+        tables.setdefault(section, {})[key] = value
+    for section, values in (overrides or {}).items():
+        tables.setdefault(section, {}).update(values)
+    _refuse_unknown(tables)
+    try:
+        config = msgspec.convert(tables, Config, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"configuration: {error}") from error
+    _check(config)
+    return config
+
+
+def _read(path: Path | None) -> dict[str, dict[str, Any]]:
+    if path is None:
+        return {}
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    for section, table in tables.items():
+        if not isinstance(table, dict):
+            raise ConfigError(f"{path}: {section} stands outside of any section")
+    return tables
+
+
+def _from_environment(environment: Mapping[str, str]) -> list[tuple[str, str, Any]]:
+    """What the variables set: section, key, value; the value still as text unless it is a list."""
+    known = {f"{PREFIX}{section}_{key}".upper(): (section, key) for section, table in keys().items() for key in table}
+    found: list[tuple[str, str, Any]] = []
+    for name, text in environment.items():
+        if not name.startswith(PREFIX):
+            continue
+        if name not in known:
+            raise ConfigError(f"environment: {name} names no setting; the rule is {PREFIX}<SECTION>_<KEY>")
+        section, key = known[name]
+        is_list = get_origin(keys()[section][key][0]) is tuple
+        found.append((section, key, [part for part in text.split(",") if part] if is_list else text))
+    return found
+
+
+def _refuse_unknown(tables: Mapping[str, Mapping[str, Any]]) -> None:
+    known = keys()
+    for section, table in tables.items():
+        if section not in known:
+            raise ConfigError(f"configuration: no section [{section}]; there are {', '.join(known)}")
+        for key in table:
+            if key not in known[section]:
+                raise ConfigError(f"configuration: [{section}] has no key {key}")
+
+
+def _check(config: Config) -> None:
+    if not 0 < config.server.port < 65536:
+        raise ConfigError(f"configuration: port {config.server.port} is not between 1 and 65535")
+    if not (len(config.aws.account) == 12 and config.aws.account.isdecimal()):
+        raise ConfigError("configuration: an account id has 12 digits")
+    for name, value in dataclasses.asdict(config.limits).items():
+        if value < 0:
+            raise ConfigError(f"configuration: [limits] {name} cannot be negative")
+    if not (is_loopback(config.server.host) or config.server.allow_remote):
+        raise ConfigError(
+            f"configuration: {config.server.host} can be reached from other machines, and whoever reaches midge "
+            "runs code on this one; say --allow-remote if that is meant"
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can connect to a listener on ``host``."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
