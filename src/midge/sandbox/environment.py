@@ -1,0 +1,163 @@
+"""One namespaced environment from midge's side: its control socket, its listeners, its output, its end.
+
+``Stem`` is the environment before it has a function, ``NamespacedEnvironment`` after. See ``inside/init.py`` for the
+messages. What comes over the control socket is only believed about the environment itself.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from midge.sandbox import mounts
+from midge.sandbox.cgroups import Cgroup
+from midge.sandbox.port import ProcessExit, SandboxError, StartRequest
+
+_MESSAGE_BYTES = 4096
+_OUTPUT_BYTES = 65536
+
+
+class Stem:
+    """An isolated environment that has no function yet."""
+
+    def __init__(self, pid: int, control: socket.socket, endpoint: Callable[[], asyncio.Protocol]) -> None:
+        self.pid = pid
+        self.control = control
+        self.cgroup: Cgroup | None = None
+        self.output = -1
+        self.runtime_api: Callable[[], asyncio.Protocol] = asyncio.Protocol
+        self._endpoint = endpoint
+        self._pid_descriptor = os.pidfd_open(pid)
+        self._servers: list[asyncio.Server] = []
+
+    async def become_ready(self) -> None:
+        """Let it go on, now that it is placed, until it waits for its function. Raises SandboxError."""
+        loop = asyncio.get_running_loop()
+        self.control.send(b'{"go": true}')
+        readable: asyncio.Future[None] = loop.create_future()
+        loop.add_reader(self.control.fileno(), _resolve, readable)
+        try:
+            await readable
+        finally:
+            loop.remove_reader(self.control.fileno())
+        message, descriptors, _, _ = socket.recv_fds(self.control, _MESSAGE_BYTES, 3)
+        if len(descriptors) != 3:
+            raise SandboxError(f"an environment could not be prepared: {message.decode() or 'it ended'}")
+        api, endpoint = (socket.socket(fileno=descriptor) for descriptor in descriptors[:2])
+        self.output = descriptors[2]
+        os.set_blocking(self.output, False)
+        self._servers.append(await loop.create_server(lambda: self.runtime_api(), sock=api))
+        self._servers.append(await loop.create_server(self._endpoint, sock=endpoint))
+
+    def kill(self) -> None:
+        """End every process in it; harmless when they have ended."""
+        if self._pid_descriptor >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pid_descriptor, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Give back its descriptors; it has been killed or has ended."""
+        self.kill()
+        for server in self._servers:
+            server.close()
+        for descriptor in (self.output, self._pid_descriptor):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self.output = self._pid_descriptor = -1
+        self.control.close()
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+class NamespacedEnvironment:
+    """An environment with its function: implements ``port.SandboxedEnvironment``."""
+
+    def __init__(
+        self, stem: Stem, request: StartRequest, on_ended: Callable[["NamespacedEnvironment"], None]
+    ) -> None:
+        self.stem = stem
+        self._request = request
+        self._on_ended = on_ended
+        self._exit: ProcessExit | None = None
+        self._ended = False
+        self._loop = asyncio.get_running_loop()
+        stem.runtime_api = request.runtime_api
+        self._loop.add_reader(stem.control.fileno(), self._on_control)
+        self._loop.add_reader(stem.output, self._on_output)
+
+    def assign(self, assignment: dict[str, Any]) -> None:
+        """Bind the function's code and let the runtime start. Raises OSError."""
+        if self.stem.cgroup is not None:
+            self.stem.cgroup.limit_memory(self._request.memory_size_mb)
+        package = mounts.open_package(self._request.task_root)
+        try:
+            socket.send_fds(self.stem.control, [json.dumps({"assign": assignment}).encode()], [package])
+        finally:
+            os.close(package)
+
+    def _on_output(self) -> None:
+        try:
+            data = os.read(self.stem.output, _OUTPUT_BYTES)
+        except BlockingIOError:
+            return
+        if data:
+            self._request.on_output(data)
+        else:
+            self._loop.remove_reader(self.stem.output)
+
+    def drain_output(self) -> None:
+        while not self._ended:
+            try:
+                data = os.read(self.stem.output, _OUTPUT_BYTES)
+            except BlockingIOError:
+                return
+            if not data:
+                return
+            self._request.on_output(data)
+
+    def _on_control(self) -> None:
+        try:
+            message = self.stem.control.recv(_MESSAGE_BYTES)
+        except BlockingIOError:
+            return
+        except ConnectionError:
+            message = b""
+        if message:
+            self._exit = _exit_of(message)
+        self._end()
+
+    def _end(self) -> None:
+        if self._ended:
+            return
+        self.drain_output()
+        self._ended = True
+        self._loop.remove_reader(self.stem.control.fileno())
+        self._loop.remove_reader(self.stem.output)
+        out_of_memory = self.stem.cgroup is not None and self.stem.cgroup.out_of_memory()
+        ended = self._exit or ProcessExit(code=0, signal=signal.SIGKILL)
+        self.stem.close()
+        self._on_ended(self)
+        self._request.on_exit(ProcessExit(code=ended.code, signal=ended.signal, out_of_memory=out_of_memory))
+
+    def kill(self) -> None:
+        self.stem.kill()
+
+    def memory_peak_bytes(self) -> int | None:
+        return self.stem.cgroup.memory_peak_bytes() if self.stem.cgroup is not None else None
+
+
+def _exit_of(message: bytes) -> ProcessExit | None:
+    """What init reported; None if it makes no sense, which is then taken for a crash."""
+    try:
+        report = json.loads(message)
+        by = report["signal"]
+        return ProcessExit(code=int(report["exit"]), signal=None if by is None else int(by))
+    except (ValueError, KeyError, TypeError):
+        return None

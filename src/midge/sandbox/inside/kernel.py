@@ -1,0 +1,144 @@
+"""The Linux calls that the standard library lacks, by ctypes: namespaces, mounts, capabilities, seccomp.
+
+Knows numbers and signatures; decides nothing. Every function raises OSError with the call's name.
+Sources: man 2 clone, mount, pivot_root, open_tree, move_mount, prctl, capset, seccomp; man 7 netdevice.
+"""
+
+import ctypes
+import fcntl
+import os
+import platform
+import signal
+import socket
+import struct
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWCGROUP = 0x02000000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+
+MS_RDONLY = 0x1
+MS_NOSUID = 0x2
+MS_NODEV = 0x4
+MS_NOEXEC = 0x8
+MS_REMOUNT = 0x20
+MS_BIND = 0x1000
+MS_REC = 0x4000
+MS_PRIVATE = 0x40000
+MNT_DETACH = 0x2
+
+PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
+PR_SET_SECCOMP = 22
+PR_CAPBSET_DROP = 24
+PR_SET_NO_NEW_PRIVS = 38
+PR_CAP_AMBIENT = 47
+PR_CAP_AMBIENT_CLEAR_ALL = 4
+SECCOMP_MODE_FILTER = 2
+
+OPEN_TREE_CLONE = 0x1
+OPEN_TREE_CLOEXEC = os.O_CLOEXEC
+MOVE_MOUNT_F_EMPTY_PATH = 0x4
+AT_FDCWD = -100
+
+_NUMBERS = {
+    "x86_64": {"clone": 56, "pivot_root": 155, "open_tree": 428, "move_mount": 429},
+    "aarch64": {"clone": 220, "pivot_root": 41, "open_tree": 428, "move_mount": 429},
+}
+_CALL = _NUMBERS.get(platform.machine(), {})
+_libc = ctypes.CDLL(None, use_errno=True)
+_ulong = ctypes.c_ulong
+
+
+def _check(result, name):
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{name}: {os.strerror(number)}")
+    return result
+
+
+def clone(flags):
+    """Fork into the new namespaces of ``flags``: the child's pid in the parent, 0 in the child. Single-threaded only."""
+    python = ctypes.pythonapi
+    python.PyOS_BeforeFork()
+    # With no stack given, clone() behaves as fork(); the trailing arguments' order differs by machine, and all are 0.
+    pid = _libc.syscall(_CALL["clone"], _ulong(flags | signal.SIGCHLD), _ulong(0), _ulong(0), _ulong(0), _ulong(0))
+    if pid == 0:
+        python.PyOS_AfterFork_Child()
+        return 0
+    number = ctypes.get_errno()
+    python.PyOS_AfterFork_Parent()
+    if pid < 0:
+        raise OSError(number, f"clone: {os.strerror(number)}")
+    return pid
+
+
+def unshare(flags):
+    _check(_libc.unshare(flags), "unshare")
+
+
+def mount(source, target, kind=None, flags=0, options=None):
+    text = [None if value is None else os.fsencode(value) for value in (source, target, kind, options)]
+    _check(_libc.mount(text[0], text[1], text[2], _ulong(flags), text[3]), f"mount {target}")
+
+
+def unmount(target, flags=0):
+    _check(_libc.umount2(os.fsencode(target), flags), f"umount {target}")
+
+
+def pivot_root(new_root, put_old):
+    _check(_libc.syscall(_CALL["pivot_root"], os.fsencode(new_root), os.fsencode(put_old)), "pivot_root")
+
+
+def open_tree(path):
+    """A descriptor of a detached copy of the mount at ``path``, to be attached elsewhere with ``move_mount``."""
+    flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC
+    return _check(_libc.syscall(_CALL["open_tree"], AT_FDCWD, os.fsencode(path), flags), f"open_tree {path}")
+
+
+def move_mount(descriptor, target):
+    number = _CALL["move_mount"]
+    done = _libc.syscall(number, descriptor, b"", AT_FDCWD, os.fsencode(target), MOVE_MOUNT_F_EMPTY_PATH)
+    _check(done, f"move_mount {target}")
+
+
+def prctl(option, a=0, b=0, c=0, d=0):
+    return _check(_libc.prctl(option, _ulong(a), _ulong(b), _ulong(c), _ulong(d)), f"prctl {option}")
+
+
+def die_with_parent():
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def forswear_capabilities():
+    """Give up the right ever to gain a capability, by exec or otherwise; those held now remain."""
+    prctl(PR_SET_NO_NEW_PRIVS, 1)
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
+    for capability in range(64):
+        try:
+            prctl(PR_CAPBSET_DROP, capability)
+        except OSError:
+            break  # beyond the kernel's last capability
+
+
+def drop_capabilities():
+    """Give up every capability held."""
+    header = struct.pack("Ii", 0x20080522, 0)
+    _check(_libc.capset(header, bytes(24)), "capset")
+
+
+def load_seccomp(program):
+    """Install a filter, given as the bytes of its ``struct sock_filter`` array; needs no_new_privs."""
+    buffer = ctypes.create_string_buffer(program, len(program))
+    header = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(buffer))
+    pointer = ctypes.create_string_buffer(header, len(header))
+    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.addressof(pointer))
+
+
+def loopback_up():
+    """Bring up ``lo`` in the current network namespace."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        fcntl.ioctl(any_socket, 0x8914, struct.pack("16sH14x", b"lo", 0x41))  # SIOCSIFFLAGS, IFF_UP | IFF_RUNNING

@@ -1,0 +1,233 @@
+"""The Sandbox of Linux namespaces: each environment is alone in user, pid, mount, net, ipc, uts and cgroup namespaces.
+
+Environments are forked from one zygote per runtime, kept ready as stems, and bound to a function by mounting its code.
+The Runtime API and the AWS endpoint listen inside each environment's own network namespace, at the addresses that AWS
+uses, on sockets made there and passed out to our event loop. Everything ends when midge does: each process dies with
+its parent, and the janitor removes the cgroups. See docs/decisions for the measurements behind the design.
+"""
+
+import asyncio
+import base64
+import itertools
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import structlog
+
+from midge.clock import Clock
+from midge.model.limits import MIB, Limits
+from midge.sandbox import seccomp
+from midge.sandbox.cgroups import Cgroups
+from midge.sandbox.environment import NamespacedEnvironment, Stem
+from midge.sandbox.port import SandboxedEnvironment, SandboxError, StartRequest
+from midge.sandbox.program import LIBRARY_PATH, PATH, RUNTIME_DIRECTORY, TASK_ROOT, Program
+from midge.sandbox.stems import StemPool
+from midge.sandbox.zygote import INSIDE_FILES, Zygote
+
+_log = structlog.get_logger(__name__)
+
+_HOST_UID_BASE = 700_000_000
+_HOST_UID_COUNT = 65_536
+_DATA_HEADROOM_BYTES = 128 * MIB
+"""What a runtime itself may take above a function's memory where only an rlimit holds it."""
+
+
+class _Line:
+    """All that belongs to one runtime: its program, zygotes and stems."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.zygote: Zygote | None = None
+        self.zygote_turn = asyncio.Lock()
+        self.stems: StemPool[Stem] | None = None
+
+
+class NamespaceSandbox:
+    """See the module. ``endpoint`` makes the server side of a connection to the AWS endpoint from inside."""
+
+    def __init__(
+        self,
+        *,
+        programs: Mapping[str, Program],
+        endpoint: Callable[[], asyncio.Protocol],
+        endpoint_port: int,
+        cgroups: Cgroups,
+        clock: Clock,
+        limits: Limits,
+    ) -> None:
+        self._lines = {name: _Line(program) for name, program in programs.items()}
+        self._endpoint = endpoint
+        self._endpoint_port = endpoint_port
+        self._cgroups = cgroups
+        self._clock = clock
+        self._limits = limits
+        self._names = itertools.count(1)
+        self._rootless = os.geteuid() == 0 and not _is_initial_root()
+        self._environments: set[NamespacedEnvironment] = set()
+        self._cgroup_thread = ThreadPoolExecutor(1, "cgroups")
+        self._removals: set[asyncio.Task[None]] = set()
+        self._janitor = self._start_janitor()
+
+    def _start_janitor(self) -> subprocess.Popen[bytes] | None:
+        directories = [str(path) for path in self._cgroups.directories()]
+        if not directories:
+            return None
+        argv = [sys.executable, "-I", "-S", str(INSIDE_FILES / "janitor.py"), *directories]
+        return subprocess.Popen(argv, stdin=subprocess.PIPE, start_new_session=True)
+
+    async def expect(self, runtime: str) -> None:
+        self._stems(runtime).fill()
+
+    def _line(self, runtime: str) -> _Line:
+        try:
+            return self._lines[runtime]
+        except KeyError:
+            raise SandboxError(f"no program for the runtime {runtime}") from None
+
+    def _stems(self, runtime: str) -> StemPool[Stem]:
+        line = self._line(runtime)
+        if line.stems is None:
+            command = line.program.command if line.program.waits else None
+            line.stems = StemPool(
+                lambda: self._prepare(line, command), Stem.kill, self._limits.stems_per_runtime, self._clock
+            )
+        return line.stems
+
+    async def _zygote(self, line: _Line) -> Zygote:
+        async with line.zygote_turn:
+            if line.zygote is None or not line.zygote.alive:
+                if line.zygote is not None:
+                    line.zygote.close()
+                line.zygote = Zygote(line.program, self._settings())
+                await line.zygote.start(self._limits.environment_start_seconds)
+            return line.zygote
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "endpoint_port": self._endpoint_port,
+            "seccomp": base64.b64encode(seccomp.program()).decode(),
+            "limits": {
+                "RLIMIT_NOFILE": self._limits.files_per_environment,
+                "RLIMIT_NPROC": self._limits.processes_per_environment,
+                "RLIMIT_CORE": 0,
+            },
+        }
+
+    async def _prepare(self, line: _Line, command: tuple[str, ...] | None) -> Stem:
+        """One environment of a runtime, isolated, placed and waiting for its function."""
+        zygote = await self._zygote(line)
+        name = f"environment-{next(self._names)}"
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        request = {
+            "host_uid": 0 if self._rootless else _HOST_UID_BASE + next(self._names) % _HOST_UID_COUNT,
+            "ephemeral_storage_mb": 512,
+            "command": command,
+            "command_environment": dict(line.program.environment),
+        }
+        with theirs:
+            try:
+                pid = await zygote.fork(request, theirs)
+            except BaseException:
+                ours.close()
+                raise
+        stem = Stem(pid, ours, self._endpoint)
+        loop = asyncio.get_running_loop()
+        try:
+            stem.cgroup = await loop.run_in_executor(self._cgroup_thread, self._place, name, pid)
+            async with asyncio.timeout(self._limits.environment_start_seconds):
+                await stem.become_ready()
+        except BaseException:
+            stem.kill()
+            raise
+        return stem
+
+    def _place(self, name: str, pid: int) -> Any:
+        cgroup = self._cgroups.create(name)
+        cgroup.place(pid)
+        return cgroup
+
+    async def start(self, request: StartRequest) -> SandboxedEnvironment:
+        line = self._line(request.runtime)
+        late = line.program.starts_late(request.environment)
+        try:
+            if late and line.program.waits:
+                stem = await self._prepare(line, None)
+            else:
+                stem = await self._stems(request.runtime).take()
+        except (OSError, TimeoutError) as error:
+            raise SandboxError(str(error)) from error
+        environment = NamespacedEnvironment(stem, request, self._ended)
+        self._environments.add(environment)
+        try:
+            environment.assign(self._assignment(line.program, request, late))
+        except OSError as error:
+            environment.kill()
+            raise SandboxError(str(error)) from error
+        return environment
+
+    def _assignment(self, program: Program, request: StartRequest, late: bool) -> dict[str, Any]:
+        forked = program.entry is not None and not late
+        started = program.waits and not late
+        data = request.memory_size_mb * MIB + _DATA_HEADROOM_BYTES
+        return {
+            "handler": request.handler,
+            "task_root": TASK_ROOT,
+            "environment": {**self._own_variables(), **program.environment, **request.environment},
+            "command": None if forked or started else list(program.command),
+            "ephemeral_storage_mb": request.ephemeral_storage_mb,
+            "data_limit_bytes": None if self._cgroups.limits_memory else data,
+            "mounts": [TASK_ROOT],
+        }
+
+    def _own_variables(self) -> dict[str, str]:
+        return {
+            "PATH": PATH,
+            "LD_LIBRARY_PATH": LIBRARY_PATH,
+            "LAMBDA_TASK_ROOT": TASK_ROOT,
+            "LAMBDA_RUNTIME_DIR": RUNTIME_DIRECTORY,
+            "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001",
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self._endpoint_port}",
+        }
+
+    def _ended(self, environment: NamespacedEnvironment) -> None:
+        """Its processes are gone or going: give its cgroup back, off the event loop's thread."""
+        self._environments.discard(environment)
+        task = asyncio.get_running_loop().create_task(self._remove(environment.stem))
+        self._removals.add(task)
+        task.add_done_callback(self._removals.discard)
+
+    async def _remove(self, stem: Stem) -> None:
+        loop = asyncio.get_running_loop()
+        for attempt in range(50):
+            if stem.cgroup is None or await loop.run_in_executor(self._cgroup_thread, stem.cgroup.remove):
+                return
+            await asyncio.sleep(0.005 * (attempt + 1))
+        _log.warning("a cgroup could not be removed", pid=stem.pid)
+
+    async def close(self) -> None:
+        for line in self._lines.values():
+            if line.stems is not None:
+                await line.stems.close()
+        for environment in list(self._environments):
+            environment.kill()
+        for line in self._lines.values():
+            if line.zygote is not None:
+                line.zygote.close()
+        await asyncio.gather(*self._removals, return_exceptions=True)
+        self._cgroup_thread.shutdown()
+        self._cgroups.close()
+        if self._janitor is not None and self._janitor.stdin is not None:
+            self._janitor.stdin.close()
+            await asyncio.get_running_loop().run_in_executor(None, self._janitor.wait)
+
+
+def _is_initial_root() -> bool:
+    """Whether user 0 here is user 0 of the machine: the user namespace maps everything."""
+    with open("/proc/self/uid_map", encoding="ascii") as file:
+        return file.read().split() == ["0", "0", "4294967295"]

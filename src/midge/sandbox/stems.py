@@ -1,0 +1,119 @@
+"""A few environments per runtime, half started and waiting for a function.
+
+Whoever needs one gets the first that is ready; while somebody waits, preparing for those who wait goes before
+refilling, and refilling starts only after a pause, so that it does not take the processor from the cold start that
+caused it. Knows nothing of how an environment is prepared.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+import structlog
+
+from midge.clock import Clock, Timer
+
+T = TypeVar("T")
+_log = structlog.get_logger(__name__)
+
+_REFILL_PAUSE_SECONDS = 0.03
+_RETRY_SECONDS = 1.0
+
+
+class StemPool(Generic[T]):
+    """Prepares values of ``T`` ahead of demand; ``target`` of them when nobody waits."""
+
+    def __init__(self, prepare: Callable[[], Awaitable[T]], discard: Callable[[T], None], target: int, clock: Clock) -> None:
+        self._prepare = prepare
+        self._discard = discard
+        self._target = target
+        self._clock = clock
+        self._ready: deque[T] = deque()
+        self._waiting: deque[asyncio.Future[T]] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._refill_timer: Timer | None = None
+        self._closed = False
+
+    @property
+    def ready(self) -> int:
+        return len(self._ready)
+
+    async def take(self) -> T:
+        """The first that is or becomes ready. Raises what preparing raised, if it failed. Safe to cancel."""
+        if self._ready:
+            self._refill_later()
+            return self._ready.popleft()
+        waiter: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        if len(self._tasks) < len(self._waiting):
+            self._begin()
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+                self._deliver(waiter.result())
+            raise
+
+    def fill(self) -> None:
+        """Prepare up to the target now."""
+        while not self._closed and len(self._ready) + len(self._tasks) < self._target + len(self._waiting):
+            self._begin()
+
+    def forget(self, stem: T) -> None:
+        """``stem`` ended while it waited here."""
+        if stem in self._ready:
+            self._ready.remove(stem)
+            self._refill_later(_RETRY_SECONDS)
+
+    def _begin(self) -> None:
+        task = asyncio.get_running_loop().create_task(self._prepare_one())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _prepare_one(self) -> None:
+        try:
+            stem = await self._prepare()
+        except Exception as error:  # told to whoever waits; otherwise logged and tried again later
+            self._fail(error)
+            return
+        self._deliver(stem)
+        self._refill_later()
+
+    def _fail(self, error: Exception) -> None:
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_exception(error)
+                return
+        _log.error("an environment could not be prepared", error=str(error))
+        self._refill_later(_RETRY_SECONDS)
+
+    def _deliver(self, stem: T) -> None:
+        if self._closed:
+            self._discard(stem)
+            return
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(stem)
+                return
+        self._ready.append(stem)
+
+    def _refill_later(self, delay_seconds: float = _REFILL_PAUSE_SECONDS) -> None:
+        if self._refill_timer is not None:
+            self._refill_timer.cancel()
+        self._refill_timer = None if self._closed else self._clock.call_later(delay_seconds, self.fill)
+
+    async def close(self) -> None:
+        """Discard what is ready and stop preparing."""
+        self._closed = True
+        if self._refill_timer is not None:
+            self._refill_timer.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for waiter in self._waiting:
+            waiter.cancel()
+        while self._ready:
+            self._discard(self._ready.popleft())
