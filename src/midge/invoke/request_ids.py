@@ -16,6 +16,7 @@ class RequestIds:
     def __init__(self, random_bytes: Callable[[int], bytes] = os.urandom) -> None:
         self._random_bytes = random_bytes
         self._ready: list[bytes] = []
+        self._traces: list[tuple[bytes, bytes]] = []
 
     def request_id(self) -> bytes:
         """A random UUID (version 4), 36 characters."""
@@ -25,8 +26,11 @@ class RequestIds:
 
     def trace_id(self, epoch_seconds: float) -> bytes:
         """A value for X-Amzn-Trace-Id, not sampled."""
-        raw = self._random_bytes(20).hex().encode()
-        return b"Root=1-%08x-%b;Parent=%b;Sampled=0" % (int(epoch_seconds) & 0xFFFFFFFF, raw[:24], raw[24:])
+        if not self._traces:
+            digits = self._random_bytes(20 * _BATCH).hex().encode()
+            self._traces = [(digits[at : at + 24], digits[at + 24 : at + 40]) for at in range(0, 40 * _BATCH, 40)]
+        root, parent = self._traces.pop()
+        return b"Root=1-%08x-%b;Parent=%b;Sampled=0" % (int(epoch_seconds) & 0xFFFFFFFF, root, parent)
 
     def hex32(self) -> str:
         """32 hexadecimal digits: the last part of a log stream's name."""

@@ -1,0 +1,133 @@
+"""The Invoke operation: what its parameters mean, and the refusals that come before a function runs.
+
+Synchronous, and called directly by the listener: an invocation costs no task. Payloads are checked to be JSON, as AWS
+does, without being decoded, and are passed on as the bytes they came in.
+Source: https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
+"""
+
+import base64
+import binascii
+
+import msgspec
+
+from midge.invoke.invocation import Invocation
+from midge.invoke.outcome import Done
+from midge.invoke.router import Router
+from midge.model.errors import ServiceError, invalid_parameter, not_supported
+from midge.model.functions import FunctionId
+from midge.model.limits import Limits
+
+_check_json = msgspec.json.Decoder(msgspec.Raw).decode
+
+
+def payload_too_large(limit_bytes: int) -> ServiceError:
+    """An event above the limit."""
+    return ServiceError(
+        "RequestTooLargeException",
+        f"Request must be smaller than {limit_bytes} bytes for the InvokeFunction operation",
+        Type="User",
+    )
+
+
+class InvokeParameters(msgspec.Struct, gc=False):
+    """The operation's parameters apart from the function, as they stand on the wire; None where not given."""
+
+    invocation_type: bytes | None = None
+    log_type: bytes | None = None
+    client_context: bytes | None = None
+
+
+NO_PARAMETERS = InvokeParameters()
+
+
+class Invocations:
+    """Entrance of every synchronous invocation."""
+
+    def __init__(self, router: Router, limits: Limits) -> None:
+        self._router = router
+        self._limits = limits
+
+    def invoke(
+        self,
+        function: FunctionId,
+        qualifier: str | None,
+        payload: bytes,
+        parameters: InvokeParameters,
+        request_id: bytes,
+        trace_id: bytes,
+        done: Done,
+    ) -> bool:
+        """Begin an invocation; ``done`` is called when it has ended.
+
+        False means that there is nothing to run (DryRun) and that ``done`` will not be called.
+        Raises ServiceError for what is refused; then ``done`` is not called either.
+        """
+        kind = parameters.invocation_type
+        if kind is not None and kind != b"RequestResponse":
+            self._other_type(kind)
+        if len(payload) > self._limits.payload_bytes:
+            raise payload_too_large(self._limits.payload_bytes)
+        if payload:
+            _validate(payload)
+        target = self._router.resolve(function, qualifier)
+        if kind == b"DryRun":
+            return False
+        log_type, context = parameters.log_type, parameters.client_context
+        invocation = Invocation(
+            target,
+            request_id,
+            trace_id,
+            payload or b"{}",
+            done,
+            log_type is not None and _wants_tail(log_type),
+            None if context is None else self._client_context(context),
+        )
+        target.pool.submit(invocation)
+        return True
+
+    @staticmethod
+    def _other_type(kind: bytes) -> None:
+        if kind == b"Event":
+            raise not_supported("asynchronous invocation (InvocationType Event)")
+        if kind != b"DryRun":
+            raise _not_in_enum(kind, "invocationType", "[Event, RequestResponse, DryRun]")
+
+    def _client_context(self, encoded: bytes) -> bytes:
+        """The document in plain JSON on one line, as the Runtime API carries it."""
+        if len(encoded) > self._limits.client_context_bytes:
+            raise invalid_parameter(f"Client context must be smaller than {self._limits.client_context_bytes} bytes.")
+        try:
+            document = msgspec.json.format(base64.b64decode(encoded, validate=True), indent=-1)
+        except (binascii.Error, msgspec.DecodeError, RecursionError):
+            raise ServiceError(
+                "InvalidRequestContentException", "Client context must be a valid Base64-encoded JSON object.", Type="User"
+            ) from None
+        if b"\r" in document or b"\n" in document or b"\x00" in document:
+            raise invalid_parameter("Client context must not contain control characters.")
+        return document
+
+
+def _wants_tail(log_type: bytes) -> bool:
+    if log_type not in {b"Tail", b"None"}:
+        raise _not_in_enum(log_type, "logType", "[Tail, None]")
+    return log_type == b"Tail"
+
+
+def _not_in_enum(value: bytes, member: str, values: str) -> ServiceError:
+    text = value.decode("latin-1")
+    return ServiceError(
+        "ValidationException",
+        f"1 validation error detected: Value '{text}' at '{member}' failed to satisfy constraint: "
+        f"Member must satisfy enum value set: {values}",
+    )
+
+
+def _validate(payload: bytes) -> None:
+    try:
+        _check_json(payload)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ServiceError(
+            "InvalidRequestContentException",
+            f"Could not parse request body into json: Could not parse payload into json: {error}",
+            Type="User",
+        ) from None

@@ -1,0 +1,429 @@
+"""One HTTP/1.1 connection to the AWS endpoint, on ``asyncio.Protocol`` with httptools.
+
+Requests are answered in order, one at a time; what is pipelined behind is parsed, kept and bounded. An invocation
+costs neither a task nor a future: it is begun by a plain call and answered by a callback. A client that goes away does
+not stop its invocation; the answer is dropped. Who answers is decided when the head is complete, so that requests to
+other services are streamed. Knows nothing of functions beyond the route to the invoke path.
+"""
+
+import asyncio
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING, cast
+
+import httptools
+import structlog
+
+from midge.api.invocations import NO_PARAMETERS, InvokeParameters, payload_too_large
+from midge.http import refusals
+from midge.http.exchange import KNOWN_NAMES, Exchange, Kind, Known
+from midge.http.render import CONTINUE
+from midge.invoke.outcome import Outcome
+from midge.model.errors import ServiceError
+from midge.wire.messages import Request, Response
+
+if TYPE_CHECKING:
+    from midge.http.listener import Listener
+
+_HOST, _ORIGIN, _EXPECT, _AUTHORIZATION = Known.HOST, Known.ORIGIN, Known.EXPECT, Known.AUTHORIZATION
+_TYPE, _LOG, _CONTEXT, _TRACE = Known.INVOCATION_TYPE, Known.LOG_TYPE, Known.CLIENT_CONTEXT, Known.TRACE_ID
+_INVOKE, _RELAY, _INTERNAL = Kind.INVOKE, Kind.RELAY, Kind.INTERNAL
+_JOINED_BYTES = 64 * 1024
+_INTERNAL_BODY_BYTES = 64 * 1024
+_CACHED_NAMES = 512
+
+
+class Gate:
+    """Counts the connections of one entrance, and remembers how each spelling of a header is to be treated."""
+
+    __slots__ = ("inside", "limit", "names", "open")
+
+    def __init__(self, limit: int, *, inside: bool) -> None:
+        self.limit = limit
+        self.inside = inside
+        self.open = 0
+        self.names: dict[bytes, int] = dict(KNOWN_NAMES)
+
+    def learn(self, name: bytes) -> int:
+        """The place of a header in ``Exchange.known``, -1 for those that only others read."""
+        place = KNOWN_NAMES.get(name.lower(), -1)
+        if len(self.names) < _CACHED_NAMES:
+            self.names[name] = place
+        return place
+
+
+class AwsEndpoint(asyncio.Protocol):
+    """See the module. Made by ``Listener.protocols``."""
+
+    def __init__(self, listener: "Listener", gate: Gate) -> None:
+        self._listener = listener
+        self._answerers = listener.answerers
+        self._limits = listener.answerers.limits
+        self._gate = gate
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpRequestParser(self)
+        self._incoming: Exchange | None = None
+        self._current: Exchange | None = None
+        self._queue: deque[Exchange] = deque()
+        self._head_bytes = 0
+        self._segments = 0
+        self._broken = False
+        self._writing_paused = False
+        self._mark: tuple[object, int, float] = (None, -1, 0.0)
+
+    # asyncio's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._gate.open += 1
+        stream = cast("asyncio.Transport", transport)
+        if self._gate.open > self._gate.limit:
+            stream.abort()
+            return
+        self._transport = stream
+        self._listener.opened(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._gate.open -= 1
+        self._transport = None
+        self._listener.closed(self)
+        current, self._current = self._current, None
+        self._queue.clear()
+        if current is not None and current.relayed is not None:
+            current.relayed.abort()
+
+    def data_received(self, data: bytes) -> None:
+        if self._broken:
+            return
+        self._segments += 1
+        incoming = self._incoming
+        if incoming is None or not incoming.body_limit:
+            self._head_bytes += len(data)
+            if incoming is not None and self._head_bytes > self._limits.request_headers_bytes + len(data):
+                self._break(refusals.head_too_large())
+                return
+        self._feed(data)
+
+    def eof_received(self) -> bool:
+        """A client that has closed its side of an unfinished answer still reads it."""
+        return self._current is not None
+
+    def pause_writing(self) -> None:
+        self._writing_paused = True
+        if self._current is not None and self._current.relayed is not None:
+            self._current.relayed.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._writing_paused = False
+        current = self._current
+        if current is None:
+            self._next()
+        elif current.relayed is not None:
+            current.relayed.resume_writing()
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            # Not taken up: an HTTP/1.1 answer is what the client then expects.
+            self._parser = httptools.HttpRequestParser(self)
+            rest = data[upgrade.args[0] :]
+            if rest:
+                self._feed(rest)
+        except httptools.HttpParserCallbackError:
+            self.abort()
+            raise
+        except httptools.HttpParserError:
+            self._break(refusals.malformed())
+
+    # httptools's side
+
+    def on_message_begin(self) -> None:
+        self._incoming = Exchange()
+
+    def on_url(self, url: bytes) -> None:
+        incoming = cast("Exchange", self._incoming)
+        incoming.url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        incoming = cast("Exchange", self._incoming)
+        if incoming.body_limit:
+            return  # a trailer
+        incoming.headers.append((name, value))
+        gate = self._gate
+        place = gate.names.get(name)
+        if place is None:
+            place = gate.learn(name)
+        if place >= 0:
+            incoming.known[place] = value
+
+    def on_headers_complete(self) -> None:
+        exchange = cast("Exchange", self._incoming)
+        answerers, limits, known = self._answerers, self._limits, exchange.known
+        head_bytes, self._head_bytes = self._head_bytes, 0
+        exchange.method = self._parser.get_method()
+        authorization = known[_AUTHORIZATION]
+        if authorization is not None:
+            exchange.scope = answerers.scope(authorization)
+        kind = exchange.kind = answerers.routes.kind(exchange.method, exchange.url, exchange.scope)
+        if kind is _INVOKE:
+            exchange.body_limit = limits.payload_bytes
+        else:
+            exchange.body_limit = _INTERNAL_BODY_BYTES if kind is _INTERNAL else limits.api_body_bytes
+        exchange.refused = self._refuse_head(exchange, head_bytes)
+        if known[_EXPECT] is not None or kind is _RELAY:
+            self._begin_body(exchange)
+
+    def on_body(self, body: bytes) -> None:
+        exchange = cast("Exchange", self._incoming)
+        if exchange.relayed is not None:
+            exchange.relayed.feed(body)
+            return
+        exchange.body_size += len(body)
+        if exchange.body_size <= exchange.body_limit:
+            if exchange.refused is None:
+                exchange.add_body(body)
+        else:
+            self._overflow(exchange)
+
+    def on_message_complete(self) -> None:
+        exchange = cast("Exchange", self._incoming)
+        self._incoming = None
+        exchange.complete = True
+        # HTTP/1.0 would want to be told that the connection stays open; it is simpler to close it.
+        exchange.keep_alive = self._parser.should_keep_alive() and self._parser.get_http_version() != "1.0"
+        if self._current is None and not self._writing_paused:
+            self._start(exchange)
+        elif self._current is exchange:
+            assert exchange.relayed is not None
+            exchange.relayed.finish()
+        else:
+            self._wait(exchange)
+
+    # receiving
+
+    def _refuse_head(self, exchange: Exchange, head_bytes: int) -> Response | None:
+        limits, known, hosts = self._limits, exchange.known, self._answerers.hosts
+        if head_bytes > limits.request_headers_bytes:
+            # A large segment is no proof: the body may be in it.
+            head_bytes = sum(len(name) + len(value) + 4 for name, value in exchange.headers)
+        if (
+            head_bytes > limits.request_headers_bytes
+            or len(exchange.headers) > limits.request_headers_count
+            or len(exchange.url) > limits.request_line_bytes
+        ):
+            return refusals.head_too_large()
+        if not hosts.host_allowed(known[_HOST]):
+            return refusals.foreign_host()
+        if known[_ORIGIN] is not None and not hosts.origin_allowed(known[_ORIGIN]):
+            return refusals.foreign_origin()
+        if exchange.kind is _INTERNAL and self._gate.inside:
+            return refusals.refusal(404, "NotFoundException", "Not found")
+        return None
+
+    def _begin_body(self, exchange: Exchange) -> None:
+        """Let the client send the body where it waits to be told so; open the stream to another service."""
+        idle = self._current is None and not self._writing_paused
+        if exchange.refused is not None or not idle or self._transport is None:
+            return
+        expect = exchange.known[_EXPECT]
+        if expect is not None and expect.lower() == b"100-continue":
+            self._transport.write(CONTINUE)
+        if exchange.kind is _RELAY:
+            self._current = exchange
+            self._open_relay(exchange)
+
+    def _overflow(self, exchange: Exchange) -> None:
+        """A body above its limit is read to its end, so that the client can read why it is refused, up to a point."""
+        if exchange.refused is None:
+            limit = exchange.body_limit
+            exchange.refused = (
+                self._answerers.render_error(payload_too_large(limit))
+                if exchange.kind is _INVOKE
+                else refusals.body_too_large(limit)
+            )
+            exchange.body, exchange.chunks = b"", None
+        if exchange.body_size > self._limits.api_body_bytes + exchange.body_limit:
+            self._break(exchange.refused)
+
+    def _wait(self, exchange: Exchange) -> None:
+        if len(self._queue) >= self._limits.pipelined_requests:
+            self._break(refusals.too_many_pipelined())
+            return
+        self._queue.append(exchange)
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def _break(self, last: Response) -> None:
+        """Nothing that comes is understood any more: answer what was, then ``last``, then close."""
+        if self._broken or self._transport is None:
+            return
+        self._broken = True
+        self._transport.pause_reading()
+        self._incoming = None
+        exchange = Exchange()
+        exchange.refused = last
+        exchange.keep_alive = False
+        if self._current is None:
+            self._start(exchange)
+        elif not self._current.complete:
+            self.abort()
+        else:
+            self._queue.append(exchange)
+
+    # answering
+
+    def _start(self, exchange: Exchange) -> None:
+        self._current = exchange
+        exchange.request_id = self._answerers.ids.request_id()
+        if exchange.refused is not None:
+            self._answer(exchange, exchange.refused)
+        elif exchange.kind is _INVOKE:
+            self._invoke(exchange)
+        elif exchange.kind is _RELAY:
+            self._open_relay(exchange)
+        else:
+            self._listener.tasks.start(self._handle(exchange))
+
+    def _invoke(self, exchange: Exchange) -> None:
+        answerers, known = self._answerers, exchange.known
+        exchange.trace_id = known[_TRACE] or answerers.ids.trace_id(answerers.clock.now())
+        kind, log, context = known[_TYPE], known[_LOG], known[_CONTEXT]
+        parameters = NO_PARAMETERS
+        if kind is not None or log is not None or context is not None:
+            parameters = InvokeParameters(kind, log, context)
+        try:
+            function, qualifier = answerers.routes.function(exchange.url, exchange.scope)
+            body = exchange.body if exchange.chunks is None else exchange.whole_body()
+            done = partial(self._invoked, exchange)
+            runs = answerers.invocations.invoke(
+                function, qualifier, body, parameters, exchange.request_id, exchange.trace_id, done
+            )
+        except ServiceError as error:
+            self._answer(exchange, answerers.render_error(error))
+            return
+        if not runs:
+            self._answer(exchange, Response(status=204))
+
+    def _invoked(self, exchange: Exchange, result: Outcome | ServiceError) -> None:
+        transport = self._transport
+        if transport is None or self._current is not exchange:
+            return
+        if isinstance(result, ServiceError):
+            self._answer(exchange, self._answerers.render_error(result))
+            return
+        head = self._listener.renderer.outcome(
+            result, exchange.request_id, exchange.trace_id, keep_alive=exchange.keep_alive
+        )
+        payload = result.payload
+        if len(payload) <= _JOINED_BYTES:
+            transport.write(head + payload)
+        else:
+            transport.write(head)
+            transport.write(payload)
+        self._finish(exchange)
+
+    async def _handle(self, exchange: Exchange) -> None:
+        request = _request(exchange)
+        try:
+            if exchange.kind is _INTERNAL:
+                response = await self._answerers.internal(request)
+            else:
+                response = await self._answerers.api(request, exchange.scope)
+        except ServiceError as error:
+            response = self._answerers.render_error(error)
+        except Exception:
+            structlog.get_logger("midge.http").exception("request failed", method=request.method, path=request.path)
+            response = refusals.internal_error()
+        self._answer(exchange, response)
+
+    def _open_relay(self, exchange: Exchange) -> None:
+        relay, rewrite, transport = self._answerers.relay, self._answerers.rewrite_head, self._transport
+        if relay is None or rewrite is None or transport is None:
+            exchange.refused = refusals.no_such_service()
+            if exchange.complete:
+                self._answer(exchange, exchange.refused)
+            else:
+                self._current = None
+            return
+        head = rewrite(exchange.method, exchange.url, exchange.headers)
+        exchange.relayed = relay.open(head, transport, partial(self._relayed, exchange))
+        body, exchange.body = exchange.whole_body(), b""
+        if body:
+            exchange.relayed.feed(body)
+        if exchange.complete:
+            exchange.relayed.finish()
+
+    def _relayed(self, exchange: Exchange, usable: bool) -> None:
+        if self._current is exchange:
+            exchange.keep_alive = exchange.keep_alive and usable and exchange.complete
+            self._finish(exchange)
+
+    def _answer(self, exchange: Exchange, response: Response) -> None:
+        transport = self._transport
+        if transport is None or self._current is not exchange:
+            return
+        transport.write(
+            self._listener.renderer.response(
+                response,
+                exchange.request_id or self._answerers.ids.request_id(),
+                keep_alive=exchange.keep_alive,
+                head_only=exchange.method == b"HEAD",
+            )
+        )
+        self._finish(exchange)
+
+    def _finish(self, exchange: Exchange) -> None:
+        self._current = None
+        if not exchange.keep_alive:
+            if self._transport is not None:
+                self._transport.close()
+        elif self._queue:
+            self._next()
+
+    def _next(self) -> None:
+        if self._writing_paused or self._transport is None:
+            return
+        if self._queue:
+            exchange = self._queue.popleft()
+            if not self._queue and not self._broken:
+                self._transport.resume_reading()
+            self._start(exchange)
+
+    # pace
+
+    def check_pace(self, now: float) -> None:
+        """End the connection if the client has been too slow. Called every few seconds."""
+        if self._current is not None and not self._writing_paused:
+            return
+        state, limits = self._incoming, self._limits
+        mark, segments, since = self._mark
+        moved = state is None and segments != self._segments
+        if mark is not (self if state is None else state) or moved:
+            self._mark = (self if state is None else state, self._segments, now)
+            return
+        waited = now - since
+        if self._writing_paused or state is None:
+            if waited > limits.idle_connection_seconds:
+                self.abort()
+        elif waited > (limits.request_body_seconds if state.body_limit else limits.request_head_seconds):
+            self._break(refusals.too_slow())
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
+
+def _request(exchange: Exchange) -> Request:
+    path, _, query = exchange.url.partition(b"?")
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in exchange.headers:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    return Request(
+        method=exchange.method.decode("ascii"),
+        path=path.decode("latin-1"),
+        query=query.decode("latin-1"),
+        headers=headers,
+        body=exchange.whole_body(),
+    )
