@@ -2,7 +2,7 @@
 
 Works with what the machine has: version 1 hierarchies, version 2 where its controllers are delegated to us, or neither
 (then ``NoCgroups``, and the caller falls back to rlimits). Moving a process into a v1 group can wait several
-milliseconds for an RCU grace period: callers place an environment before anybody waits for it.
+milliseconds for an RCU grace period: an environment moves itself, before anybody waits for it.
 Source: https://docs.kernel.org/admin-guide/cgroup-v1/ and cgroup-v2.html.
 """
 
@@ -21,8 +21,8 @@ _MEMORY_MB_PER_CORE = 1769
 class Cgroup(Protocol):
     """The group of one environment."""
 
-    def place(self, pid: int) -> None:
-        """Move a process in, before it has forked others. May block for milliseconds."""
+    def process_lists(self) -> list[int]:
+        """Descriptors of its lists of processes: who writes "0" to each moves in, with our rights. The caller closes."""
         ...
 
     def limit_memory(self, memory_size_mb: int) -> None:
@@ -70,6 +70,10 @@ def _read(path: Path) -> str | None:
         return None
 
 
+def _open_list(directory: Path) -> int:
+    return os.open(directory / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
+
+
 def _count(text: str | None, key: str) -> int:
     """The value of ``key`` in the kernel's flat-keyed format."""
     rows = (line.split() for line in (text or "").splitlines())
@@ -100,9 +104,8 @@ class _CgroupV1:
         if "pids" in by_controller:
             _write(by_controller["pids"] / "pids.max", processes)
 
-    def place(self, pid: int) -> None:
-        for directory in self._directories.values():
-            _write(directory / "cgroup.procs", pid)
+    def process_lists(self) -> list[int]:
+        return [_open_list(directory) for directory in self._directories.values()]
 
     def limit_memory(self, memory_size_mb: int) -> None:
         memory, cpu = self._directories.get("memory"), self._directories.get("cpu")
@@ -155,8 +158,8 @@ class _CgroupV2:
         if "pids" in controllers:
             _write(directory / "pids.max", processes)
 
-    def place(self, pid: int) -> None:
-        _write(self._directory / "cgroup.procs", pid)
+    def process_lists(self) -> list[int]:
+        return [_open_list(self._directory)]
 
     def limit_memory(self, memory_size_mb: int) -> None:
         if "memory" in self._controllers:
@@ -201,8 +204,8 @@ class CgroupsV2:
 
 
 class _NoCgroup:
-    def place(self, pid: int) -> None:
-        """Nothing to place it in."""
+    def process_lists(self) -> list[int]:
+        return []
 
     def limit_memory(self, memory_size_mb: int) -> None:
         """Nothing to limit it with: see ``NoCgroups``."""

@@ -24,18 +24,30 @@ _OUTPUT_BYTES = 65536
 class Stem:
     """An isolated environment that has no function yet."""
 
-    def __init__(self, pid: int, control: socket.socket, endpoint: Callable[[], asyncio.Protocol]) -> None:
+    def __init__(
+        self, pid: int, control: socket.socket, cgroup: Cgroup, endpoint: Callable[[], asyncio.Protocol]
+    ) -> None:
         self.pid = pid
         self.control = control
-        self.cgroup: Cgroup | None = None
+        self.cgroup = cgroup
+        self.on_runtime_ended: Callable[[dict[str, Any]], None] = self._keep_end
+        self.runtime_end: dict[str, Any] | None = None
         self.output = -1
         self.runtime_api: Callable[[], asyncio.Protocol] = asyncio.Protocol
         self._endpoint = endpoint
         self._pid_descriptor = os.pidfd_open(pid)
         self._servers: list[asyncio.Server] = []
 
-    async def become_ready(self) -> None:
-        """Let it go on, now that it is placed, until it waits for its function. Raises SandboxError."""
+    def _keep_end(self, end: dict[str, Any]) -> None:
+        """The runtime's process ended before it had a function."""
+        self.runtime_end = end
+        self.kill()
+
+    async def become_ready(self) -> list[int]:
+        """Let it go on, now that its user is mapped, until it waits for its function. Raises SandboxError.
+
+        Returns the descriptors for a runtime that is forked into it, which the caller closes.
+        """
         loop = asyncio.get_running_loop()
         self.control.send(b'{"go": true}')
         readable: asyncio.Future[None] = loop.create_future()
@@ -44,14 +56,15 @@ class Stem:
             await readable
         finally:
             loop.remove_reader(self.control.fileno())
-        message, descriptors, _, _ = socket.recv_fds(self.control, _MESSAGE_BYTES, 3)
-        if len(descriptors) != 3:
+        message, descriptors, _, _ = socket.recv_fds(self.control, _MESSAGE_BYTES, 5)
+        if len(descriptors) < 3:
             raise SandboxError(f"an environment could not be prepared: {message.decode() or 'it ended'}")
         api, endpoint = (socket.socket(fileno=descriptor) for descriptor in descriptors[:2])
         self.output = descriptors[2]
         os.set_blocking(self.output, False)
         self._servers.append(await loop.create_server(lambda: self.runtime_api(), sock=api))
         self._servers.append(await loop.create_server(self._endpoint, sock=endpoint))
+        return descriptors[3:]
 
     def kill(self) -> None:
         """End every process in it; harmless when they have ended."""
@@ -89,13 +102,13 @@ class NamespacedEnvironment:
         self._ended = False
         self._loop = asyncio.get_running_loop()
         stem.runtime_api = request.runtime_api
+        stem.on_runtime_ended = self._on_runtime_ended
         self._loop.add_reader(stem.control.fileno(), self._on_control)
         self._loop.add_reader(stem.output, self._on_output)
 
     def assign(self, assignment: dict[str, Any]) -> None:
         """Bind the function's code and let the runtime start. Raises OSError."""
-        if self.stem.cgroup is not None:
-            self.stem.cgroup.limit_memory(self._request.memory_size_mb)
+        self.stem.cgroup.limit_memory(self._request.memory_size_mb)
         package = mounts.open_package(self._request.task_root)
         try:
             socket.send_fds(self.stem.control, [json.dumps({"assign": assignment}).encode()], [package])
@@ -129,9 +142,13 @@ class NamespacedEnvironment:
             return
         except ConnectionError:
             message = b""
-        if message:
-            self._exit = _exit_of(message)
+        self._exit = self._exit or _exit_of(message)
         self._end()
+
+    def _on_runtime_ended(self, end: dict[str, Any]) -> None:
+        """Told by the zygote that forked it; its init, and all that it left behind, go now."""
+        self._exit = ProcessExit(code=end["exit"], signal=end["signal"])
+        self.kill()
 
     def _end(self) -> None:
         if self._ended:
@@ -140,7 +157,7 @@ class NamespacedEnvironment:
         self._ended = True
         self._loop.remove_reader(self.stem.control.fileno())
         self._loop.remove_reader(self.stem.output)
-        out_of_memory = self.stem.cgroup is not None and self.stem.cgroup.out_of_memory()
+        out_of_memory = self.stem.cgroup.out_of_memory()
         ended = self._exit or ProcessExit(code=0, signal=signal.SIGKILL)
         self.stem.close()
         self._on_ended(self)
@@ -150,7 +167,7 @@ class NamespacedEnvironment:
         self.stem.kill()
 
     def memory_peak_bytes(self) -> int | None:
-        return self.stem.cgroup.memory_peak_bytes() if self.stem.cgroup is not None else None
+        return self.stem.cgroup.memory_peak_bytes()
 
 
 def _exit_of(message: bytes) -> ProcessExit | None:

@@ -22,17 +22,20 @@ import structlog
 from midge.clock import Clock
 from midge.model.limits import MIB, Limits
 from midge.sandbox import seccomp
-from midge.sandbox.cgroups import Cgroups
+from midge.sandbox.cgroups import Cgroup, Cgroups
 from midge.sandbox.environment import NamespacedEnvironment, Stem
 from midge.sandbox.port import SandboxedEnvironment, SandboxError, StartRequest
 from midge.sandbox.program import LIBRARY_PATH, PATH, RUNTIME_DIRECTORY, TASK_ROOT, Program
 from midge.sandbox.stems import StemPool
 from midge.sandbox.zygote import INSIDE_FILES, Zygote
+from midge.tasks import TaskOwner
 
 _log = structlog.get_logger(__name__)
 
 _HOST_UID_BASE = 700_000_000
 _HOST_UID_COUNT = 65_536
+_REMOVAL_ATTEMPTS = 50
+_REMOVAL_PAUSE_SECONDS = 0.005
 _DATA_HEADROOM_BYTES = 128 * MIB
 """What a runtime itself may take above a function's memory where only an rlimit holds it."""
 
@@ -66,11 +69,11 @@ class NamespaceSandbox:
         self._cgroups = cgroups
         self._clock = clock
         self._limits = limits
-        self._names = itertools.count(1)
+        self._numbers = itertools.count(1)
         self._rootless = os.geteuid() == 0 and not _is_initial_root()
         self._environments: set[NamespacedEnvironment] = set()
         self._cgroup_thread = ThreadPoolExecutor(1, "cgroups")
-        self._removals: set[asyncio.Task[None]] = set()
+        self._tasks = TaskOwner(lambda error: _log.error("a cgroup could not be removed", error=str(error)))
         self._janitor = self._start_janitor()
 
     def _start_janitor(self) -> subprocess.Popen[bytes] | None:
@@ -93,8 +96,12 @@ class NamespaceSandbox:
         line = self._line(runtime)
         if line.stems is None:
             command = line.program.command if line.program.waits else None
+            forked = line.program.entry is not None
             line.stems = StemPool(
-                lambda: self._prepare(line, command), Stem.kill, self._limits.stems_per_runtime, self._clock
+                lambda: self._prepare(line, command, forked=forked),
+                self.discard,
+                self._limits.stems_per_runtime,
+                self._clock,
             )
         return line.stems
 
@@ -118,46 +125,69 @@ class NamespaceSandbox:
             },
         }
 
-    async def _prepare(self, line: _Line, command: tuple[str, ...] | None) -> Stem:
-        """One environment of a runtime, isolated, placed and waiting for its function."""
+    async def _prepare(self, line: _Line, command: tuple[str, ...] | None, *, forked: bool) -> Stem:
+        """One environment of a runtime, isolated and waiting for its function.
+
+        ``forked``: its runtime is forked from the zygote that has it loaded; else it executes ``command``, if there is
+        one, or what its assignment says.
+        """
         zygote = await self._zygote(line)
-        name = f"environment-{next(self._names)}"
+        loop = asyncio.get_running_loop()
+        number = next(self._numbers)
+        cgroup = await loop.run_in_executor(self._cgroup_thread, self._cgroups.create, f"environment-{number}")
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         request = {
-            "host_uid": 0 if self._rootless else _HOST_UID_BASE + next(self._names) % _HOST_UID_COUNT,
+            "host_uid": 0 if self._rootless else _HOST_UID_BASE + number % _HOST_UID_COUNT,
             "ephemeral_storage_mb": 512,
+            "joined": forked,
             "command": command,
             "command_environment": dict(line.program.environment),
         }
-        with theirs:
-            try:
-                pid = await zygote.fork(request, theirs)
-            except BaseException:
-                ours.close()
-                raise
-        stem = Stem(pid, ours, self._endpoint)
-        loop = asyncio.get_running_loop()
+        lists = cgroup.process_lists()
+        stem: Stem | None = None
         try:
-            stem.cgroup = await loop.run_in_executor(self._cgroup_thread, self._place, name, pid)
+            pid = await zygote.inits.fork(request, [theirs.fileno(), *([] if forked else lists)])
+            stem = Stem(pid, ours, cgroup, self._endpoint)
             async with asyncio.timeout(self._limits.environment_start_seconds):
-                await stem.become_ready()
+                ends = await stem.become_ready()
+                if forked:
+                    await self._fork_runtime(zygote, stem, ends, lists)
         except BaseException:
-            stem.kill()
+            if stem is None:
+                ours.close()
+            else:
+                self.discard(stem)
             raise
+        finally:
+            theirs.close()
+            for descriptor in lists:
+                os.close(descriptor)
         return stem
 
-    def _place(self, name: str, pid: int) -> Any:
-        cgroup = self._cgroups.create(name)
-        cgroup.place(pid)
-        return cgroup
+    async def _fork_runtime(self, zygote: Zygote, stem: Stem, ends: list[int], lists: list[int]) -> None:
+        """Fork the loaded runtime into an environment that is ready for it."""
+        if zygote.runtimes is None:
+            raise SandboxError("this runtime cannot be forked")
+        try:
+            await zygote.runtimes.fork(
+                {"init_pid": stem.pid}, [*ends, *lists], lambda end: stem.on_runtime_ended(end)
+            )
+        finally:
+            for descriptor in ends:
+                os.close(descriptor)
+
+    def discard(self, stem: Stem) -> None:
+        """End an environment that has no function."""
+        stem.close()
+        self._start_removal(stem)
 
     async def start(self, request: StartRequest) -> SandboxedEnvironment:
         line = self._line(request.runtime)
         late = line.program.starts_late(request.environment)
         try:
-            if late and line.program.waits:
-                stem = await self._prepare(line, None)
+            if late:
+                stem = await self._prepare(line, None, forked=False)
             else:
                 stem = await self._stems(request.runtime).take()
         except (OSError, TimeoutError) as error:
@@ -198,17 +228,18 @@ class NamespaceSandbox:
     def _ended(self, environment: NamespacedEnvironment) -> None:
         """Its processes are gone or going: give its cgroup back, off the event loop's thread."""
         self._environments.discard(environment)
-        task = asyncio.get_running_loop().create_task(self._remove(environment.stem))
-        self._removals.add(task)
-        task.add_done_callback(self._removals.discard)
+        self._start_removal(environment.stem)
 
-    async def _remove(self, stem: Stem) -> None:
+    def _start_removal(self, stem: Stem) -> None:
+        self._tasks.start(self._remove(stem.cgroup))
+
+    async def _remove(self, cgroup: Cgroup) -> None:
         loop = asyncio.get_running_loop()
-        for attempt in range(50):
-            if stem.cgroup is None or await loop.run_in_executor(self._cgroup_thread, stem.cgroup.remove):
+        for attempt in range(_REMOVAL_ATTEMPTS):
+            if await loop.run_in_executor(self._cgroup_thread, cgroup.remove):
                 return
-            await asyncio.sleep(0.005 * (attempt + 1))
-        _log.warning("a cgroup could not be removed", pid=stem.pid)
+            await asyncio.sleep(_REMOVAL_PAUSE_SECONDS * (attempt + 1))
+        _log.warning("a cgroup could not be removed")
 
     async def close(self) -> None:
         for line in self._lines.values():
@@ -219,7 +250,7 @@ class NamespaceSandbox:
         for line in self._lines.values():
             if line.zygote is not None:
                 line.zygote.close()
-        await asyncio.gather(*self._removals, return_exceptions=True)
+        await self._tasks.close()
         self._cgroup_thread.shutdown()
         self._cgroups.close()
         if self._janitor is not None and self._janitor.stdin is not None:

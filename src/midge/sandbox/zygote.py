@@ -1,15 +1,18 @@
-"""Midge's end of a zygote: starts the process and asks it for environments.
+"""Midge's end of a runtime's zygotes: starts their processes and asks them for environments.
 
-See ``inside/zygote.py`` for the other end. One fork is under way at a time; requests wait their turn.
+See ``inside/zygote.py`` for the other end. Requests are answered in order; any number may be under way.
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
 import subprocess
 import sys
 import tempfile
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,75 +21,148 @@ from midge.sandbox.program import INSIDE, Program
 
 INSIDE_FILES = Path(__file__).parent / "inside"
 _ANSWER_BYTES = 4096
+_RUN_ROOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); import root; root.main()"
+_RUN_ZYGOTE = "import sys; sys.path.insert(0, sys.argv.pop(1)); import zygote; zygote.main()"
+
+OnEnded = Callable[[dict[str, Any]], None]
+
+
+class Forker:
+    """The control socket of one zygote process."""
+
+    def __init__(self) -> None:
+        self._ours, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._ours.setblocking(False)
+        self._loop = asyncio.get_running_loop()
+        self._answers: deque[asyncio.Future[dict[str, Any]]] = deque()
+        self._watched: dict[int, OnEnded] = {}
+        self._unclaimed: dict[int, dict[str, Any]] = {}
+        self._loop.add_reader(self._ours.fileno(), self._on_message)
+        self.ready = self._expect_answer()
+
+    def _expect_answer(self) -> asyncio.Future[dict[str, Any]]:
+        answer: asyncio.Future[dict[str, Any]] = self._loop.create_future()
+        self._answers.append(answer)
+        return answer
+
+    def _on_message(self) -> None:
+        try:
+            data = self._ours.recv(_ANSWER_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self.close()
+            return
+        message = json.loads(data)
+        if "ended" in message:
+            self._on_ended(message)
+        elif self._answers:
+            answer = self._answers.popleft()
+            if not answer.done():
+                answer.set_result(message)
+
+    def _on_ended(self, message: dict[str, Any]) -> None:
+        watcher = self._watched.pop(message["ended"], None)
+        if watcher is not None:
+            watcher(message)
+        elif self._answers:
+            self._unclaimed[message["ended"]] = message  # it ended before we heard that it had begun
+        else:
+            self._unclaimed.clear()
+
+    async def fork(self, request: dict[str, Any], descriptors: list[int], on_ended: OnEnded | None = None) -> int:
+        """The pid, on the machine, of a new process; ``on_ended`` hears how it ended. Raises SandboxError."""
+        try:
+            socket.send_fds(self._ours, [json.dumps(request).encode()], descriptors)
+        except OSError as error:
+            raise SandboxError(f"a zygote is gone: {error}") from error
+        answer = await self._expect_answer()
+        if "pid" not in answer:
+            raise SandboxError(f"a zygote could not fork: {answer.get('error')}")
+        pid = int(answer["pid"])
+        if on_ended is not None:
+            early = self._unclaimed.pop(pid, None)
+            if early is None:
+                self._watched[pid] = on_ended
+            else:
+                self._loop.call_soon(on_ended, early)
+        return pid
+
+    def forget(self, pid: int) -> None:
+        """Its end is of no interest any more."""
+        self._watched.pop(pid, None)
+
+    def close(self) -> None:
+        """Nobody answers any more."""
+        if self._ours.fileno() >= 0:
+            self._loop.remove_reader(self._ours.fileno())
+            self._ours.close()
+        while self._answers:
+            answer = self._answers.popleft()
+            if not answer.done():
+                answer.set_exception(SandboxError("a zygote ended; its own words are in midge's log"))
+                answer.exception()  # whoever waits hears of it; nobody need wait
 
 
 class Zygote:
-    """One running zygote; ``fork`` is only called after ``ready``."""
+    """The zygote processes of one runtime: ``inits``, and ``runtimes`` where the runtime can be forked."""
 
     def __init__(self, program: Program, settings: dict[str, Any]) -> None:
         self._program = program
         self._settings = settings
-        self._turn = asyncio.Lock()
-        self._control, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._control.setblocking(False)
+        self.inits = Forker()
+        self.runtimes = Forker() if program.entry is not None else None
         self._process: subprocess.Popen[bytes] | None = None
 
     async def start(self, timeout_seconds: float) -> None:
-        """Start it and wait until it has imported what it preloads. Raises SandboxError."""
-        place = tempfile.gettempdir()
-        layout = self._program.layout.as_wire(place)
-        inside_layout = self._program.interpreter is not None
-        settings = {**self._settings, "entry": self._program.entry, "preload": self._program.preload}
-        settings["layout"] = None if inside_layout else layout
-        arguments = [str(self._theirs.fileno()), json.dumps(settings)]
-        if inside_layout:
-            command = [self._program.interpreter or "", f"{INSIDE}/sandbox/zygote.py", *arguments]
-            then = {**layout, "command": command, "environment": dict(self._program.environment)}
-            argv = [sys.executable, "-I", "-S", "-c", _RUN_ROOT, str(INSIDE_FILES), json.dumps(then)]
-        else:
-            argv = [sys.executable, "-I", "-S", "-c", _RUN_ZYGOTE, str(INSIDE_FILES), *arguments]
+        """Start them and wait until they have imported what they preload. Raises SandboxError."""
+        forkers = [self.inits] if self.runtimes is None else [self.inits, self.runtimes]
+        theirs = [forker.theirs for forker in forkers]
+        environment = {"PATH": os.defpath, "LANG": "C.UTF-8"}
         self._process = subprocess.Popen(
-            argv, pass_fds=[self._theirs.fileno()], stdin=subprocess.DEVNULL, env={"PATH": os.defpath, "LANG": "C.UTF-8"}
+            self._command(theirs),
+            pass_fds=[end.fileno() for end in theirs],
+            stdin=subprocess.DEVNULL,
+            env=environment,
         )
-        self._theirs.close()
+        for end in theirs:
+            end.close()
         try:
             async with asyncio.timeout(timeout_seconds):
-                answer = await self._receive()
+                for forker in forkers:
+                    await forker.ready
         except TimeoutError as error:
             raise SandboxError("a zygote did not start in time") from error
-        if not answer.get("ready"):
-            raise SandboxError(f"a zygote did not start: {answer}")
 
-    async def _receive(self) -> dict[str, Any]:
-        message = await asyncio.get_running_loop().sock_recv(self._control, _ANSWER_BYTES)
-        if not message:
-            raise SandboxError("a zygote ended; its own words are in midge's log")
-        return json.loads(message)
-
-    async def fork(self, request: dict[str, Any], environment_control: socket.socket) -> int:
-        """A new environment's first process, by its pid on the machine; it waits for word on ``environment_control``."""
-        async with self._turn:
-            message = json.dumps(request).encode()
-            try:
-                socket.send_fds(self._control, [message], [environment_control.fileno()])
-            except OSError as error:
-                raise SandboxError(f"a zygote is gone: {error}") from error
-            answer = await asyncio.shield(self._receive())
-        if "pid" not in answer:
-            raise SandboxError(f"a zygote could not fork: {answer.get('error')}")
-        return int(answer["pid"])
+    def _command(self, theirs: list[socket.socket]) -> list[str]:
+        layout = self._program.layout.as_wire(tempfile.gettempdir())
+        inside = self._program.interpreter is not None
+        settings = {
+            **self._settings,
+            "layout": None if inside else layout,
+            "entry": self._program.entry,
+            "preload": self._program.preload,
+        }
+        arguments = [*(str(end.fileno()) for end in theirs), json.dumps(settings)]
+        start = [sys.executable, "-I", "-S", "-c"]
+        if not inside:
+            return [*start, _RUN_ZYGOTE, str(INSIDE_FILES), *arguments]
+        command = [self._program.interpreter, f"{INSIDE}/sandbox/zygote.py", *arguments]
+        then = {**layout, "command": command, "environment": dict(self._program.environment)}
+        return [*start, _RUN_ROOT, str(INSIDE_FILES), json.dumps(then)]
 
     @property
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
     def close(self) -> None:
-        """End it; the kernel ends its children with it."""
-        self._control.close()
+        """End them; the kernel ends their children with them."""
+        self.inits.close()
+        if self.runtimes is not None:
+            self.runtimes.close()
         if self._process is not None:
-            self._process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
             self._process.wait()
-
-
-_RUN_ROOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); import root; root.main()"
-_RUN_ZYGOTE = "import sys; sys.path.insert(0, sys.argv.pop(1)); import zygote; zygote.main()"

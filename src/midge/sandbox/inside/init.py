@@ -1,35 +1,29 @@
-"""The first process of an execution environment: prepares it, starts the runtime's process, and outlives it.
+"""The first process of an execution environment: prepares its namespaces, binds its function, and outlives the runtime.
 
 It keeps its capabilities, which reach no further than the environment's own namespaces, until the environment has been
 assigned to a function and the function's code is mounted; no function code runs before that. Then it drops them, and
-only reaps orphans and reports how the runtime's process ended. When it ends, the kernel ends everything inside.
+only reaps orphans. When it ends, the kernel ends everything inside.
 
 Messages on the control socket (JSON, one per packet):
-  midge: {"go": true}            placed in its cgroup
-  init:  {"ready": true}         + listeners on 127.0.0.1:9001 and the AWS endpoint's port, the read end of the output
+  midge: {"go": true}            its user is mapped
+  init:  {"ready": true}         + listeners on 127.0.0.1:9001 and the AWS endpoint's port, the read end of the output;
+                                 for a runtime that is forked into here: + the end of the assignment, that of the output
   midge: {"assign": {...}}       + one mount per entry of "mounts"
-  init:  {"exit": 0, "signal": null}
+  init:  {"exit": 0, "signal": null}   how the runtime's process ended
 """
 
 import base64
 import json
 import os
-import resource
 import signal
 import socket
 
 import kernel
 import stem
 
-USER_ID = 993
+USER_ID = stem.USER_ID
 MESSAGE_BYTES = 262144
 _MOUNTED = kernel.MS_BIND | kernel.MS_REMOUNT | kernel.MS_RDONLY | kernel.MS_NOSUID | kernel.MS_NODEV
-
-
-def _become_unprivileged_user():
-    os.setresgid(USER_ID, USER_ID, USER_ID)
-    os.setresuid(USER_ID, USER_ID, USER_ID)
-    kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # cleared by the change of user; /proc/self belongs to root without it
 
 
 def _private_places(settings):
@@ -45,32 +39,6 @@ def _listener(port):
     listener.bind(("127.0.0.1", port))
     listener.listen(64)
     return listener
-
-
-def _limits(settings):
-    for name, value in settings["limits"].items():
-        kind = getattr(resource, name)
-        resource.setrlimit(kind, (value, value))
-
-
-def _close_all_but(*kept):
-    """Nothing of the zygote's is inherited but what is named here."""
-    previous = 2
-    for descriptor in sorted(kept):
-        os.closerange(previous + 1, descriptor)
-        previous = descriptor
-    os.closerange(previous + 1, 4096)
-
-
-def _start_runtime(settings, entry, output):
-    """Fork the process that will run the function; returns its pid and the descriptor that its assignment goes to."""
-    read_end, write_end = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(write_end)
-        stem.main(read_end, output, settings, entry)
-    os.close(read_end)
-    return pid, write_end
 
 
 def _let_go_of_standard_streams():
@@ -95,52 +63,70 @@ def _accept_assignment(control):
     return assignment
 
 
-def _reap_until_end(runtime_pid):
-    """Wait for the runtime's process; orphans that end meanwhile are reaped on the way."""
+def _reap(control, runtime_pid):
+    """Reap what ends; returns when the runtime's process has, if it is ours, and has been reported."""
     while True:
-        pid, status = os.waitpid(-1, 0)
+        try:
+            pid, status = os.waitpid(-1, 0)
+        except ChildProcessError:
+            # Nothing to wait for: the runtime was forked by its zygote, which tells of its end.
+            signal.sigwait([signal.SIGCHLD])
+            continue
         if pid == runtime_pid:
-            return status
+            control.send(json.dumps(stem.describe_end(status)).encode())
+            return
 
 
-def _live(control, settings, entry):
+def _prepare(control, settings):
+    """Make the place fit to live in; returns the write ends of the assignment and the output, and the read end."""
     kernel.die_with_parent()
     control.setblocking(True)
     if not control.recv(64):
         os._exit(0)
-    _become_unprivileged_user()
-    kernel.die_with_parent()  # cleared by the change of user
+    stem.become_unprivileged_user()
     _private_places(settings)
     kernel.loopback_up()
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
     api, endpoint = _listener(9001), _listener(settings["endpoint_port"])
     output_read, output_write = os.pipe()
-    socket.send_fds(control, [b'{"ready": true}'], [api.fileno(), endpoint.fileno(), output_read])
-    _limits(settings)
-    _close_all_but(control.fileno(), output_write)
-    runtime_pid, assign = _start_runtime(settings, entry, output_write)
-    os.close(output_write)
+    assignment_read, assignment_write = os.pipe()
+    handed_out = [api.fileno(), endpoint.fileno(), output_read]
+    if settings["joined"]:
+        handed_out += [assignment_read, output_write]
+    socket.send_fds(control, [b'{"ready": true}'], handed_out)
+    return assignment_read, assignment_write, output_write
+
+
+def _live(control, cgroups, settings):
+    assignment_read, assignment_write, output = _prepare(control, settings)
+    runtime_pid = None
+    if settings["joined"]:
+        stem.close_all_but(control.fileno(), assignment_write)
+    else:
+        stem.close_all_but(control.fileno(), assignment_read, assignment_write, output, *cgroups)
+        runtime_pid = os.fork()
+        if runtime_pid == 0:
+            stem.main([assignment_read, output, *cgroups], settings, None)
+        stem.close_all_but(control.fileno(), assignment_write)
     _let_go_of_standard_streams()
     kernel.forswear_capabilities()
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)  # function code runs as the same user: nothing of ours is open to it
     assignment = _accept_assignment(control)
-    if assignment["data_limit_bytes"] is not None:
-        resource.prlimit(runtime_pid, resource.RLIMIT_DATA, (assignment["data_limit_bytes"],) * 2)
-    os.write(assign, json.dumps(assignment).encode() + b"\n")
-    os.close(assign)
+    if runtime_pid is not None:
+        stem.limit_data(runtime_pid, assignment["data_limit_bytes"])
+    os.write(assignment_write, json.dumps(assignment).encode() + b"\n")
+    os.close(assignment_write)
     # Nobody waits for the rest: this process takes nothing from function code, which cannot reach it either.
     kernel.drop_capabilities()
     kernel.load_seccomp(base64.b64decode(settings["seccomp"]))
-    status = _reap_until_end(runtime_pid)
-    ended_by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
-    code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 0
-    control.send(json.dumps({"exit": code, "signal": ended_by}).encode())
+    _reap(control, runtime_pid)
 
 
-def main(control, settings, entry):
+def main(control, cgroups, settings):
     """Live the environment's life; never returns."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
-        _live(control, settings, entry)
+        _live(control, cgroups, settings)
     except BaseException as error:  # the last thing this process can do is to say why
         control.send(json.dumps({"failed": repr(error)}).encode())
     finally:

@@ -80,6 +80,11 @@ def unshare(flags):
     _check(_libc.unshare(flags), "unshare")
 
 
+def setns(descriptor, flags):
+    """Join the namespaces of a process, by its pid descriptor, or one namespace, by its own."""
+    _check(_libc.setns(descriptor, flags), "setns")
+
+
 def mount(source, target, kind=None, flags=0, options=None):
     text = [None if value is None else os.fsencode(value) for value in (source, target, kind, options)]
     _check(_libc.mount(text[0], text[1], text[2], _ulong(flags), text[3]), f"mount {target}")

@@ -7,16 +7,58 @@ Forked runtimes go on inside this process (``entry``), others exec: at once, whe
 import base64
 import json
 import os
+import resource
+import signal
 import sys
+import traceback
 
 import kernel
 
+USER_ID = 993
 ASSIGNMENT_DESCRIPTOR = 3
+
+
+def become_unprivileged_user():
+    """From the machine's user, who does not exist in here, to the one who does."""
+    os.setresgid(USER_ID, USER_ID, USER_ID)
+    os.setresuid(USER_ID, USER_ID, USER_ID)
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # cleared by the change of user; /proc/self belongs to root without it
+    kernel.die_with_parent()  # cleared as well
+
+
+def close_all_but(*kept):
+    """Nothing of the parent's is inherited but what is named here and the standard streams."""
+    previous = 2
+    for descriptor in sorted(kept):
+        os.closerange(previous + 1, descriptor)
+        previous = descriptor
+    os.closerange(previous + 1, 4096)
+
+
+def describe_end(status):
+    """A wait status as {"exit": code, "signal": number or None}."""
+    if os.WIFSIGNALED(status):
+        return {"exit": 0, "signal": os.WTERMSIG(status)}
+    return {"exit": os.WEXITSTATUS(status), "signal": None}
+
+
+def limit_data(pid, limit_bytes):
+    """Bound the memory of a process that no cgroup bounds."""
+    if limit_bytes is not None:
+        resource.prlimit(pid, resource.RLIMIT_DATA, (limit_bytes, limit_bytes))
+
+
+def _enter_cgroups(process_lists):
+    for descriptor in process_lists:
+        os.write(descriptor, b"0")
+        os.close(descriptor)
 
 
 def _give_up_rights(settings):
     with open("/proc/self/oom_score_adj", "w", encoding="utf-8") as file:
-        file.write("500")  # the kernel takes this process before init, which then reports it
+        file.write("500")
+    for name, value in settings["limits"].items():
+        resource.setrlimit(getattr(resource, name), (value, value))
     kernel.forswear_capabilities()
     kernel.drop_capabilities()
     kernel.load_seccomp(base64.b64decode(settings["seccomp"]))
@@ -41,31 +83,49 @@ def _read_assignment():
     return json.loads(line)
 
 
-def _run(assignment_read, output, settings, entry):
+def _run(descriptors, settings, entry):
+    assignment_read, output, *process_lists = descriptors
+    _enter_cgroups(process_lists)
     os.setsid()
     _arrange_descriptors(assignment_read, output)
     _give_up_rights(settings)
-    if settings["command"] is not None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
+    if entry is None and settings["command"] is not None:
         os.chdir("/")
         os.execve(settings["command"][0], settings["command"], settings["command_environment"])
     assignment = _read_assignment()
+    limit_data(0, assignment["data_limit_bytes"])
     os.chdir(assignment["task_root"])
     if assignment["command"] is not None:
         os.execve(assignment["command"][0], assignment["command"], assignment["environment"])
     entry.run(assignment)
 
 
-def main(assignment_read, output, settings, entry):
-    """Become the runtime; never returns."""
+def main(descriptors, settings, entry):
+    """Become the runtime; never returns. Descriptors: the assignment, the output, the cgroups' process lists."""
     code = 1
     try:
-        _run(assignment_read, output, settings, entry)
+        _run(descriptors, settings, entry)
         code = 0
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else 0 if error.code is None else 1
-    except BaseException as error:
+    except OSError as error:
         os.write(2, f"{type(error).__name__}: {error}\n".encode())
+    except BaseException:
+        os.write(2, traceback.format_exc().encode())
     finally:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
         os._exit(code)
+
+
+def join(pid_descriptor, namespaces, descriptors, settings, entry):
+    """Move into an environment's namespaces and become its runtime; never returns."""
+    try:
+        kernel.setns(pid_descriptor, namespaces)
+        become_unprivileged_user()
+        close_all_but(*descriptors)
+    except BaseException:
+        os.write(2, traceback.format_exc().encode())
+        os._exit(1)
+    main(descriptors, settings, entry)

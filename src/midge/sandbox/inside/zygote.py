@@ -1,8 +1,10 @@
-"""The process that execution environments are forked from, one per runtime.
+"""The processes that execution environments are forked from: one pair per runtime.
 
-It imports once what every environment of the runtime needs, then forks on request: a message on its control socket
-carries the new environment's own control socket, and the answer its pid. Only trusted code runs here; function code
-runs in the children, behind their own namespaces. Arguments: the control socket's descriptor, the settings as JSON.
+The first zygote imports next to nothing and forks each environment's init, into new namespaces. Where a runtime can be
+forked, it has a second one beside it, which imports once what every environment of the runtime needs and forks the
+runtime's process straight into the namespaces that init has prepared: only that fork has to copy a large process.
+Both answer requests on a control socket; only trusted code runs in them, function code runs in their children.
+Arguments: the control sockets' descriptors (the second may be missing), the settings as JSON.
 """
 
 import gc
@@ -15,6 +17,7 @@ import sys
 
 import init
 import kernel
+import stem
 
 ISOLATION = (
     kernel.CLONE_NEWUSER
@@ -25,7 +28,9 @@ ISOLATION = (
     | kernel.CLONE_NEWUTS
     | kernel.CLONE_NEWCGROUP
 )
+JOINED = ISOLATION & ~kernel.CLONE_NEWPID
 MESSAGE_BYTES = 4096
+DESCRIPTORS = 8
 
 
 def _map_user(pid, host_uid):
@@ -36,11 +41,12 @@ def _map_user(pid, host_uid):
             file.write(text)
 
 
-def _fork(request, environment_control, settings, entry):
+def fork_init(request, descriptors, settings):
+    """A new environment's first process. Descriptors: its control socket, then its cgroups' process lists."""
     pid = kernel.clone(ISOLATION)
     if pid == 0:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        init.main(environment_control, {**settings, **request}, entry)
+        init.main(socket.socket(fileno=descriptors[0]), descriptors[1:], {**settings, **request})
     try:
         _map_user(pid, request["host_uid"])
     except OSError:
@@ -49,39 +55,92 @@ def _fork(request, environment_control, settings, entry):
     return pid
 
 
-def serve(control, settings, entry):
+class RuntimeForker:
+    """Forks the runtime's process of an environment into the namespaces that its init has prepared."""
+
+    def __init__(self, entry):
+        self._entry = entry
+        self._own_pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+
+    def fork(self, request, descriptors, settings):
+        """Descriptors: the end of the assignment, the end of the output, then the cgroups' process lists."""
+        pid_descriptor = os.pidfd_open(request["init_pid"])
+        try:
+            kernel.setns(pid_descriptor, kernel.CLONE_NEWPID)
+            try:
+                pid = os.fork()
+                if pid == 0:
+                    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                    stem.join(pid_descriptor, JOINED, descriptors, settings, self._entry)
+            finally:
+                kernel.setns(self._own_pids, kernel.CLONE_NEWPID)
+        finally:
+            os.close(pid_descriptor)
+        return pid
+
+
+def serve(control, settings, fork):
     """Answer fork requests until the other side goes away."""
     while True:
-        message, descriptors, _, _ = socket.recv_fds(control, MESSAGE_BYTES, 1)
+        message, descriptors, _, _ = socket.recv_fds(control, MESSAGE_BYTES, DESCRIPTORS)
         if not message:
             return
         request = json.loads(message)
         try:
-            with socket.socket(fileno=descriptors[0]) as environment_control:
-                answer = {"pid": _fork(request, environment_control, settings, entry)}
-        except (OSError, IndexError) as error:
+            answer = {"pid": fork(request, descriptors, settings)}
+        except OSError as error:
             answer = {"error": str(error)}
+        for descriptor in descriptors:
+            os.close(descriptor)
         control.send(json.dumps(answer).encode())
+
+
+def _tell_of_the_dead(control):
+    """Report each child that has ended; called when one has."""
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+        control.send(json.dumps({"ended": pid, **stem.describe_end(status)}).encode())
+
+
+def _serve_runtimes(control, settings):
+    """Be the second zygote; never returns."""
+    kernel.die_with_parent()
+    signal.signal(signal.SIGCHLD, lambda *_: _tell_of_the_dead(control))
+    entry = importlib.import_module(settings["entry"])
+    entry.preload(settings["preload"])
+    gc.collect()
+    gc.freeze()
+    forker = RuntimeForker(entry)
+    control.send(b'{"ready": true}')
+    serve(control, settings, forker.fork)
+    os._exit(0)
 
 
 def main():
     kernel.die_with_parent()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children are reaped by the kernel
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C at the terminal is midge's to act on
-    control = socket.socket(fileno=int(sys.argv[1]))
-    settings = json.loads(sys.argv[2])
+    *controls, settings = sys.argv[1:]
+    controls = [socket.socket(fileno=int(descriptor)) for descriptor in controls]
+    settings = json.loads(settings)
     if settings["layout"] is not None:
         import root
 
         root.enter(settings["layout"])
-    entry = None
-    if settings["entry"] is not None:
-        entry = importlib.import_module(settings["entry"])
-        entry.preload(settings["preload"])
+    if len(controls) > 1:
+        if os.fork() == 0:
+            controls[0].close()
+            _serve_runtimes(controls[1], settings)
+        controls[1].close()
     gc.collect()
     gc.freeze()
-    control.send(b'{"ready": true}')
-    serve(control, settings, entry)
+    controls[0].send(b'{"ready": true}')
+    serve(controls[0], settings, fork_init)
     os._exit(0)
 
 
