@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 export VENV
 
-.PHONY: help run test check bench setup format constraints clean
+.PHONY: help run test check bench docs setup format constraints clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -30,6 +30,10 @@ bench: ## measure midge against its baselines (ARGS="warm cold" for a part)
 	@tools/setup all
 	@tools/setup packages wrk gcc libc6-dev || true
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+docs: ## write the generated pages anew
+	@tools/setup all
+	$(BIN)/python tools/configuration_reference.py
 
 setup: ## only prepare .venv
 	@tools/setup all

@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 
-from midge import app
 from midge.cli.banner import banner
 from midge.config import Config, ConfigError, load
 
@@ -26,6 +25,9 @@ def serve(config_file: Path | None, **options: Any) -> None:
     given = {name: value for name, value in options.items() if value is not None}
     config = read_configuration(config_file, given)
     click.echo(banner(config), err=True)
+
+    from midge import app  # the other commands start without what only the server needs
+
     sys.exit(app.run(config))
 
 

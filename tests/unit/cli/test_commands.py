@@ -1,0 +1,95 @@
+"""The commands as typed: what they print and what they refuse."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import midge
+from midge.cli.banner import banner
+from midge.cli.main import main
+from midge.cli.table import table
+from midge.config import Config, load
+from midge.model.limits import Limits
+from midge.observe.log_files import LogDirectory
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> Path:
+    """A data directory whose log holds two streams with interleaved events."""
+    limits = Limits()
+    directory = LogDirectory(
+        tmp_path / "logs",
+        stream_file_bytes=limits.log_stream_file_bytes,
+        directory_bytes=limits.log_directory_bytes,
+    )
+    group = "/aws/lambda/f"
+    directory.append(group, "a", b'{"timestamp":1000,"message":"first\\n"}\n{"timestamp":3000,"message":"third\\n"}\n')
+    directory.append(group, "b", b'{"timestamp":2000,"message":"second"}\n')
+    directory.close()
+    return tmp_path
+
+
+def test_version() -> None:
+    """``midge --version`` names the version."""
+    assert CliRunner().invoke(main, ["--version"]).output == f"midge {midge.__version__}\n"
+
+
+def test_serve_refuses_an_address_that_others_reach() -> None:
+    """``midge serve`` does not listen beyond loopback unless told so, and says how to."""
+    result = CliRunner().invoke(main, ["serve", "--host", "0.0.0.0"])
+    assert result.exit_code == 2
+    assert "--allow-remote" in result.output
+
+
+def test_serve_refuses_an_unknown_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A misspelt variable is a usage error, not a silent default."""
+    monkeypatch.setenv("MIDGE_SERVER_PROT", "1")
+    result = CliRunner().invoke(main, ["serve"])
+    assert result.exit_code == 2
+    assert "MIDGE_SERVER_PROT" in result.output
+
+
+def test_logs_merges_the_streams_by_time(logs: Path) -> None:
+    """``midge logs`` prints the events of all of a function's streams in the order of their time, a line each."""
+    result = CliRunner().invoke(main, ["logs", "f", "--data-dir", str(logs)])
+    assert result.output == "first\nsecond\nthird\n"
+
+
+def test_logs_shows_the_last_lines_with_their_times(logs: Path) -> None:
+    """``-n`` keeps the newest events and ``-t`` puts the time before each."""
+    result = CliRunner().invoke(main, ["logs", "f", "--data-dir", str(logs), "-n", "1", "-t"])
+    assert result.output == "1970-01-01T00:00:03.000Z third\n"
+
+
+def test_logs_of_an_unknown_function_fail(logs: Path) -> None:
+    """A function that never wrote anything is an error that names the log group."""
+    result = CliRunner().invoke(main, ["logs", "g", "--data-dir", str(logs)])
+    assert result.exit_code == 1
+    assert "/aws/lambda/g" in result.output
+
+
+def test_runtimes_lists_what_runs_here() -> None:
+    """``midge runtimes`` shows this interpreter's runtime as one that runs, and provided.al2023."""
+    output = CliRunner().invoke(main, ["runtimes"]).output
+    assert any(line.split()[:2] == ["provided.al2023", "yes"] for line in output.splitlines())
+
+
+def test_the_banner_names_endpoint_and_data() -> None:
+    """What midge says at its start holds the endpoint as clients need it, IPv6 in brackets, and the data directory."""
+    text = banner(load(None, {}, {"server": {"host": "::1", "port": 5000, "data_dir": "/data"}}))
+    assert "http://[::1]:5000" in text
+    assert "/data" in text
+    assert "WARNING" not in text
+
+
+def test_the_banner_warns_where_nothing_isolates() -> None:
+    """Plain processes and remote listeners are each announced with a warning."""
+    text = banner(load(None, {"MIDGE_SANDBOX_KIND": "process", "MIDGE_SERVER_ALLOW_REMOTE": "true"}))
+    assert text.count("WARNING") == 2
+    assert banner(Config()).count("WARNING") == 0
+
+
+def test_tables_align_their_columns() -> None:
+    """A column is as wide as its widest cell, and lines end without blanks."""
+    assert table(("a", "b"), [("long", ""), ("x", "y")]) == "a     b\nlong\nx     y"
