@@ -40,9 +40,23 @@ class Limits:
     unsent_response_bytes: int = 16 * MIB
     """What may wait to be sent to a client that does not read, before its connection is ended."""
 
+    # the store
+    store_queued_writes: int = 1_024
+    """Writes that wait for the disk; the callers of further ones wait for a place."""
+    store_batch_writes: int = 256
+    """Writes that share one transaction."""
+
     # packages
     package_files: int = 100_000
     package_path_bytes: int = 1_024
+    package_deflate_ratio: int = 1_032
+    """The most that deflate can shrink; a zip that declares more lies about its sizes."""
+    unused_package_seconds: float = 1_000.0
+    """How long a package stays after the last version that names it is gone: longer than any invocation lasts."""
+
+    # listings and links
+    list_items: int = 50
+    code_link_seconds: int = 600
 
     # environments
     stems_per_runtime: int = 3

@@ -1,0 +1,45 @@
+"""How domain records are laid down: as JSON beside the columns that queries need. Knows no database.
+
+Fields that a later midge adds must have defaults, so that what an earlier one wrote can still be read.
+"""
+
+import msgspec
+
+from midge.model.functions import LATEST, Alias, FunctionId, FunctionVersion
+
+_encoder = msgspec.json.Encoder(order="deterministic")
+_version_decoder = msgspec.json.Decoder(FunctionVersion)
+_alias_decoder = msgspec.json.Decoder(Alias)
+
+FunctionKey = tuple[str, str, str]
+"""Account, region, name."""
+
+
+def key(function: FunctionId) -> FunctionKey:
+    """A function's identity as columns."""
+    return (function.account, function.region, function.name)
+
+
+def number(version: str) -> int:
+    """A version as a sortable number, $LATEST as 0. Raises ValueError for anything else."""
+    return 0 if version == LATEST else int(version)
+
+
+def additional_number(alias: Alias) -> int | None:
+    """The other version that a weighted alias points at."""
+    return next((number(version) for version in alias.additional_version_weights), None)
+
+
+def encode(record: FunctionVersion | Alias) -> str:
+    """A record as JSON text."""
+    return _encoder.encode(record).decode("utf-8")
+
+
+def decode_version(text: str) -> FunctionVersion:
+    """The version in a record. Raises msgspec.MsgspecError if it is none."""
+    return _version_decoder.decode(text)
+
+
+def decode_alias(text: str) -> Alias:
+    """The alias in a record. Raises msgspec.MsgspecError if it is none."""
+    return _alias_decoder.decode(text)

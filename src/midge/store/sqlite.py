@@ -1,0 +1,133 @@
+"""The Store in SQLite: WAL, synchronous=FULL, one writer thread with group commit, one reader thread.
+
+``synchronous=FULL`` because NORMAL loses acknowledged writes in a power cut. Statements live beside this module, in
+``statements``; schema changes in ``migrations``. Source: https://www.sqlite.org/wal.html
+"""
+
+import asyncio
+import os
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+from midge.model.functions import Alias, FunctionId, FunctionVersion
+from midge.model.limits import Limits
+from midge.store import statements
+from midge.store.errors import StoreUnavailableError
+from midge.store.migrate import known_migrations, migrate
+from midge.store.paging import Page, decode_marker
+from midge.store.port import Everything, Scope
+from midge.store.writer import Result, Work, Writer, translate
+
+
+class SqliteStore:
+    """One database file. Make it with ``open``; close it with ``close``."""
+
+    def __init__(self, writer: Writer, reader: sqlite3.Connection, executor: ThreadPoolExecutor) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._executor = executor
+        self._closed = False
+
+    @classmethod
+    async def open(cls, path: Path, limits: Limits) -> "SqliteStore":
+        """Open or make the database at ``path`` and bring its schema up to date. Raises StoreUnavailableError."""
+        executor = ThreadPoolExecutor(1, thread_name_prefix="midge-store-reader")
+        loop = asyncio.get_running_loop()
+        try:
+            connection, reader = await loop.run_in_executor(executor, _open, path)
+        except (sqlite3.Error, OSError) as error:
+            executor.shutdown(wait=False)
+            raise StoreUnavailableError(f"cannot open {path}: {error}") from error
+        except StoreUnavailableError:
+            executor.shutdown(wait=False)
+            raise
+        writer = Writer(connection, queued_writes=limits.store_queued_writes, batch_writes=limits.store_batch_writes)
+        return cls(writer, reader, executor)
+
+    async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        loop = asyncio.get_running_loop()
+        # The reader goes first: the last connection to close folds the write-ahead log back into the database.
+        await loop.run_in_executor(self._executor, self._reader.close)
+        await loop.run_in_executor(self._executor, self._writer.close)
+        self._executor.shutdown(wait=False)
+
+    async def _read(self, work: Work[Result]) -> Result:
+        if self._closed:
+            raise StoreUnavailableError("the store is closed")
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, work, self._reader)
+        except sqlite3.Error as error:
+            raise translate(error) from error
+
+    async def load(self) -> Everything:
+        return await self._read(statements.load)
+
+    async def create_function(self, latest: FunctionVersion) -> None:
+        await self._writer.run(partial(statements.create_function, latest=latest))
+
+    async def replace_version(self, version: FunctionVersion, expected_revision: str) -> None:
+        await self._writer.run(
+            partial(statements.replace_version, version=version, expected_revision=expected_revision)
+        )
+
+    async def publish_version(self, draft: FunctionVersion, latest_revision: str) -> FunctionVersion:
+        return await self._writer.run(partial(statements.publish_version, draft=draft, latest_revision=latest_revision))
+
+    async def version(self, function: FunctionId, version: str) -> FunctionVersion | None:
+        return await self._read(partial(statements.version, function=function, of_version=version))
+
+    async def list_versions(self, scope: Scope, marker: str | None, count: int) -> Page[FunctionVersion]:
+        after = ("", -1) if marker is None else decode_marker(marker, tuple[str, int])
+        return await self._read(partial(statements.list_versions, scope=scope, after=after, count=count))
+
+    async def delete_version(self, function: FunctionId, version: str) -> None:
+        await self._writer.run(partial(statements.delete_version, function=function, version=version))
+
+    async def delete_function(self, function: FunctionId) -> None:
+        await self._writer.run(partial(statements.delete_function, function=function))
+
+    async def create_alias(self, alias: Alias) -> None:
+        await self._writer.run(partial(statements.create_alias, alias=alias))
+
+    async def replace_alias(self, alias: Alias, expected_revision: str) -> None:
+        await self._writer.run(partial(statements.replace_alias, alias=alias, expected_revision=expected_revision))
+
+    async def alias(self, function: FunctionId, name: str) -> Alias | None:
+        return await self._read(partial(statements.alias, function=function, name=name))
+
+    async def list_aliases(
+        self, function: FunctionId, marker: str | None, count: int, *, version: str | None = None
+    ) -> Page[Alias]:
+        after = "" if marker is None else decode_marker(marker, tuple[str])[0]
+        return await self._read(
+            partial(statements.list_aliases, function=function, after=after, count=count, version=version)
+        )
+
+    async def delete_alias(self, function: FunctionId, name: str) -> None:
+        await self._writer.run(partial(statements.delete_alias, function=function, name=name))
+
+
+def _open(path: Path) -> tuple[sqlite3.Connection, sqlite3.Connection]:
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # environment variables are inside
+    connection = _connect(path)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        migrate(connection, known_migrations())
+        reader = _connect(path)
+    except BaseException:
+        connection.close()
+        raise
+    reader.execute("PRAGMA query_only = ON")
+    return connection, reader
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    # Each connection is used by one thread at a time; not the one that opened it.
+    return sqlite3.connect(path, isolation_level=None, check_same_thread=False)

@@ -1,0 +1,453 @@
+"""The Store port's contract, held by every implementation."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from midge.model.functions import LATEST, Alias, Code, FunctionId, FunctionVersion, Logging
+from midge.model.limits import Limits
+from midge.store.errors import (
+    BadMarkerError,
+    ExistsError,
+    InUseError,
+    MissingError,
+    StaleError,
+    StoreError,
+    StoreUnavailableError,
+)
+from midge.store.memory import MemoryStore
+from midge.store.paging import encode_marker
+from midge.store.port import Scope, Store
+from midge.store.sqlite import SqliteStore
+
+Scenario: TypeAlias = Callable[[Store], Awaitable[None]]
+Runner: TypeAlias = Callable[[Scenario], None]
+ACCOUNT, REGION = "000000000000", "us-east-1"
+SCOPE = Scope(account=ACCOUNT, region=REGION)
+
+
+def function_id(name: str = "f", region: str = REGION) -> FunctionId:
+    return FunctionId(account=ACCOUNT, region=region, name=name)
+
+
+def latest(name: str = "f", revision: str = "r1", region: str = REGION) -> FunctionVersion:
+    return FunctionVersion(
+        function=function_id(name, region),
+        version=LATEST,
+        runtime="python3.12",
+        handler="app.handler",
+        role="arn:aws:iam::000000000000:role/r",
+        code=Code(digest="ab" * 32, sha256="q6s=", size_bytes=3),
+        logging=Logging(group=f"/aws/lambda/{name}"),
+        environment={"KEY": "value ü"},
+        kept={"VpcConfig": {"SubnetIds": ["subnet-1"]}},
+        revision_id=revision,
+        last_modified="2026-11-23T19:00:00.000+0000",
+    )
+
+
+def alias(name: str, version: str = LATEST, revision: str = "a1", weights: dict[str, float] | None = None) -> Alias:
+    return Alias(
+        function=function_id(),
+        name=name,
+        version=version,
+        revision_id=revision,
+        additional_version_weights=weights or {},
+    )
+
+
+@asynccontextmanager
+async def opened(kind: str, directory: Path) -> AsyncGenerator[Store]:
+    store: Store = MemoryStore() if kind == "memory" else await SqliteStore.open(directory / "midge.db", Limits())
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def run(request: pytest.FixtureRequest, tmp_path: Path) -> Runner:
+    """Runs a scenario against a new, empty store."""
+
+    async def main(scenario: Scenario) -> None:
+        async with opened(request.param, tmp_path) as store:
+            await scenario(store)
+
+    return lambda scenario: asyncio.run(main(scenario))
+
+
+async def publish(store: Store, count: int) -> list[str]:
+    return [(await store.publish_version(latest(), "r1")).version for _ in range(count)]
+
+
+def test_what_was_kept_is_read_back_unchanged(run: Runner) -> None:
+    """A version and an alias come back equal in every field."""
+
+    async def scenario(store: Store) -> None:
+        await store.create_function(latest())
+        await publish(store, 2)
+        weighted = alias("live", "1", weights={"2": 0.25})
+        await store.create_alias(weighted)
+        assert await store.version(function_id(), LATEST) == latest()
+        assert await store.version(function_id(), "2") == replace(latest(), version="2")
+        assert await store.alias(function_id(), "live") == weighted
+
+    run(scenario)
+
+
+def test_what_was_never_kept_is_none(run: Runner) -> None:
+    """Reading an unknown function, version or alias gives None."""
+
+    async def scenario(store: Store) -> None:
+        assert await store.version(function_id(), LATEST) is None
+        assert await store.version(function_id(), "7") is None
+        assert await store.alias(function_id(), "live") is None
+
+    run(scenario)
+
+
+def test_a_function_is_created_once(run: Runner) -> None:
+    """A second creation is refused and leaves the first as it was; other regions are other functions."""
+
+    async def scenario(store: Store) -> None:
+        await store.create_function(latest())
+        with pytest.raises(ExistsError):
+            await store.create_function(latest(revision="other"))
+        await store.create_function(latest(region="eu-west-1"))
+        assert await store.version(function_id(), LATEST) == latest()
+
+    run(scenario)
+
+
+def test_replacing_needs_the_current_revision(run: Runner) -> None:
+    """Of two changes made from the same revision only the first is kept."""
+
+    async def scenario(store: Store) -> None:
+        with pytest.raises(MissingError):
+            await store.replace_version(latest(), "r1")
+        await store.create_function(latest())
+        await store.replace_version(latest(revision="r2"), "r1")
+        with pytest.raises(StaleError):
+            await store.replace_version(latest(revision="r3"), "r1")
+        found = await store.version(function_id(), LATEST)
+        assert found is not None
+        assert found.revision_id == "r2"
+
+    run(scenario)
+
+
+def test_versions_count_up_from_one(run: Runner) -> None:
+    """Published versions are numbered 1, 2, 3 ..., each function by itself."""
+
+    async def scenario(store: Store) -> None:
+        await store.create_function(latest())
+        await store.create_function(latest("g"))
+        assert await publish(store, 11) == [str(number) for number in range(1, 12)]
+        assert (await store.publish_version(latest("g"), "r1")).version == "1"
+
+    run(scenario)
+
+
+def test_publishing_needs_the_current_latest(run: Runner) -> None:
+    """A version is not published from a $LATEST that has changed or is gone, and no number is spent on the attempt."""
+
+    async def scenario(store: Store) -> None:
+        with pytest.raises(MissingError):
+            await store.publish_version(latest(), "r1")
+        await store.create_function(latest())
+        with pytest.raises(StaleError):
+            await store.publish_version(latest(), "r0")
+        assert await publish(store, 1) == ["1"]
+
+    run(scenario)
+
+
+def test_a_version_number_is_never_given_twice(run: Runner) -> None:
+    """Deleting the newest version, or the whole function, does not free its number."""
+
+    async def scenario(store: Store) -> None:
+        await store.create_function(latest())
+        await publish(store, 2)
+        await store.delete_version(function_id(), "2")
+        assert await publish(store, 1) == ["3"]
+        await store.delete_function(function_id())
+        await store.create_function(latest())
+        assert await publish(store, 1) == ["4"]
+
+    run(scenario)
+
+
+def test_deleting_a_version_leaves_the_others(run: Runner) -> None:
+    """Only the named version goes; deleting it again says that it is missing."""
+
+    async def scenario(store: Store) -> None:
+        await store.create_function(latest())
+        await publish(store, 3)
+        await store.delete_version(function_id(), "2")
+        with pytest.raises(MissingError):
+            await store.delete_version(function_id(), "2")
+        page = await store.list_versions(Scope(account=ACCOUNT, region=REGION, name="f"), None, 10)
+        assert [version.version for version in page.items] == [LATEST, "1", "3"]
+
+    run(scenario)
+
+
+def test_a_version_in_use_cannot_be_deleted(run: Runner) -> None:
+    """A version that aliases point at, also as their second one, stays, and the refusal names them in order."""
+
+    async def scenario(store: Store) -> None:
+        await store.create_function(latest())
+        await publish(store, 2)
+        await store.create_alias(alias("live", "1", weights={"2": 0.5}))
+        await store.create_alias(alias("beta", "2"))
+        with pytest.raises(InUseError) as refused:
+            await store.delete_version(function_id(), "2")
+        assert refused.value.aliases == ("beta", "live")
+        assert await store.version(function_id(), "2") is not None
+
+    run(scenario)
+
+
+def test_deleting_a_function_takes_all_of_it(run: Runner) -> None:
+    """Versions and aliases go with their function; other functions stay; a second deletion says it is missing."""
+
+    async def scenario(store: Store) -> None:
+        await store.create_function(latest())
+        await store.create_function(latest("g"))
+        await publish(store, 1)
+        await store.create_alias(alias("live", "1"))
+        await store.delete_function(function_id())
+        everything = await store.load()
+        assert everything.versions == (latest("g"),)
+        assert everything.aliases == ()
+        with pytest.raises(MissingError):
+            await store.delete_function(function_id())
+
+    run(scenario)
+
+
+def test_an_alias_points_at_versions_that_exist(run: Runner) -> None:
+    """Creating or changing an alias to a version that is not there is refused and changes nothing."""
+
+    async def scenario(store: Store) -> None:
+        with pytest.raises(MissingError):
+            await store.create_alias(alias("live"))
+        await store.create_function(latest())
+        await store.create_alias(alias("live"))
+        with pytest.raises(MissingError):
+            await store.replace_alias(alias("live", "1", revision="a2"), "a1")
+        with pytest.raises(MissingError):
+            await store.create_alias(alias("beta", LATEST, weights={"9": 0.1}))
+        assert await store.alias(function_id(), "live") == alias("live")
+        assert await store.alias(function_id(), "beta") is None
+
+    run(scenario)
+
+
+def test_an_alias_is_created_once_and_changed_by_revision(run: Runner) -> None:
+    """Aliases follow the same rules as versions: no second creation, no change from an old revision."""
+
+    async def scenario(store: Store) -> None:
+        await store.create_function(latest())
+        await store.create_alias(alias("live"))
+        with pytest.raises(ExistsError):
+            await store.create_alias(alias("live"))
+        await store.replace_alias(alias("live", revision="a2"), "a1")
+        with pytest.raises(StaleError):
+            await store.replace_alias(alias("live", revision="a3"), "a1")
+        with pytest.raises(MissingError):
+            await store.replace_alias(alias("beta"), "a1")
+
+    run(scenario)
+
+
+def test_a_deleted_alias_frees_its_version(run: Runner) -> None:
+    """When the alias is gone its version can be deleted; deleting the alias again says it is missing."""
+
+    async def scenario(store: Store) -> None:
+        await store.create_function(latest())
+        await publish(store, 1)
+        await store.create_alias(alias("live", "1"))
+        await store.delete_alias(function_id(), "live")
+        with pytest.raises(MissingError):
+            await store.delete_alias(function_id(), "live")
+        await store.delete_version(function_id(), "1")
+
+    run(scenario)
+
+
+def test_listings_filter(run: Runner) -> None:
+    """Scopes show one region's functions, one function's versions or only $LATEST; aliases can be chosen by version."""
+
+    async def scenario(store: Store) -> None:
+        await store.create_function(latest("g"))
+        await store.create_function(latest())
+        await store.create_function(latest("other", region="eu-west-1"))
+        await publish(store, 10)
+        every = await store.list_versions(SCOPE, None, 50)
+        assert [(v.function.name, v.version) for v in every.items] == [
+            ("f", LATEST),
+            *(("f", str(number)) for number in range(1, 11)),
+            ("g", LATEST),
+        ]
+        only = await store.list_versions(Scope(account=ACCOUNT, region=REGION, latest_only=True), None, 50)
+        assert [version.function.name for version in only.items] == ["f", "g"]
+        for name, version in (("c", "1"), ("a", "2"), ("b", "1")):
+            await store.create_alias(alias(name, version))
+        assert [a.name for a in (await store.list_aliases(function_id(), None, 50)).items] == ["a", "b", "c"]
+        assert [a.name for a in (await store.list_aliases(function_id(), None, 50, version="1")).items] == ["b", "c"]
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 6, 7])
+def test_pages_join_to_the_whole(run: Runner, count: int) -> None:
+    """Following the markers shows every item once, in order, and the last page has no marker."""
+
+    async def scenario(store: Store) -> None:
+        await store.create_function(latest())
+        await publish(store, 5)
+        for name in "fedcba":
+            await store.create_alias(alias(name))
+        versions: list[str] = []
+        aliases: list[str] = []
+        marker = None
+        while True:
+            page = await store.list_versions(SCOPE, marker, count)
+            assert 0 < len(page.items) <= count
+            versions += [version.version for version in page.items]
+            if (marker := page.next_marker) is None:
+                break
+        while True:
+            found = await store.list_aliases(function_id(), marker, count)
+            aliases += [each.name for each in found.items]
+            if (marker := found.next_marker) is None:
+                break
+        assert versions == [LATEST, "1", "2", "3", "4", "5"]
+        assert aliases == list("abcdef")
+
+    run(scenario)
+
+
+def test_a_listing_goes_on_while_others_write(run: Runner) -> None:
+    """Items deleted or added behind the marker neither repeat nor hide the ones that follow."""
+
+    async def scenario(store: Store) -> None:
+        for name in "bdf":
+            await store.create_function(latest(name))
+        first = await store.list_versions(SCOPE, None, 2)
+        await store.delete_function(function_id("d"))
+        await store.create_function(latest("a"))
+        rest = await store.list_versions(SCOPE, first.next_marker, 2)
+        assert [version.function.name for version in rest.items] == ["f"]
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("marker", ["", "x", "näh", encode_marker((1, "f")), encode_marker(("f", 1, 2))])
+def test_a_foreign_marker_is_refused(run: Runner, marker: str) -> None:
+    """A marker that no listing has given out raises BadMarkerError."""
+
+    async def scenario(store: Store) -> None:
+        with pytest.raises(BadMarkerError):
+            await store.list_versions(SCOPE, marker, 5)
+        with pytest.raises(BadMarkerError):
+            await store.list_aliases(function_id(), marker, 5)
+
+    run(scenario)
+
+
+def test_many_writers_at_once_are_all_kept(run: Runner) -> None:
+    """Writes asked for at the same time do not get in each other's way: of rivals one wins, strangers all do."""
+
+    async def scenario(store: Store) -> None:
+        rivals = [store.create_function(latest(revision=f"r{number}")) for number in range(20)]
+        strangers = [store.create_function(latest(f"s{number}")) for number in range(100)]
+        outcomes = await asyncio.gather(*rivals, *strangers, return_exceptions=True)
+        assert sum(isinstance(outcome, ExistsError) for outcome in outcomes) == 19
+        assert sum(outcome is None for outcome in outcomes) == 101
+        assert len((await store.load()).versions) == 101
+
+    run(scenario)
+
+
+def test_a_closed_store_refuses(run: Runner) -> None:
+    """After close every call raises StoreUnavailableError; closing twice is harmless."""
+
+    async def scenario(store: Store) -> None:
+        await store.close()
+        await store.close()
+        with pytest.raises(StoreUnavailableError):
+            await store.create_function(latest())
+        with pytest.raises(StoreUnavailableError):
+            await store.load()
+
+    run(scenario)
+
+
+NAMES = st.sampled_from(["f", "g"])
+VERSIONS = st.sampled_from([LATEST, "1", "2", "3"])
+ALIASES = st.sampled_from(["a", "b"])
+REVISIONS = st.sampled_from(["r1", "r2"])
+CALLS = st.one_of(
+    st.tuples(st.just("create"), NAMES, REVISIONS),
+    st.tuples(st.just("replace"), NAMES, VERSIONS, REVISIONS, REVISIONS),
+    st.tuples(st.just("publish"), NAMES, REVISIONS),
+    st.tuples(st.just("delete_version"), NAMES, VERSIONS.filter(lambda version: version != LATEST)),
+    st.tuples(st.just("delete"), NAMES),
+    st.tuples(st.just("create_alias"), ALIASES, VERSIONS, VERSIONS),
+    st.tuples(st.just("replace_alias"), ALIASES, VERSIONS, VERSIONS, REVISIONS),
+    st.tuples(st.just("delete_alias"), ALIASES),
+)
+
+
+async def perform(store: Store, call: tuple[str, ...]) -> object:
+    """One call; its result, or the kind of error that it met."""
+    verb, *rest = call
+    weighted = {rest[2]: 0.5} if verb in {"create_alias", "replace_alias"} and rest[2] not in {LATEST, rest[1]} else {}
+    try:
+        match verb:
+            case "create":
+                return await store.create_function(latest(rest[0], rest[1]))
+            case "replace":
+                return await store.replace_version(replace(latest(rest[0], rest[2]), version=rest[1]), rest[3])
+            case "publish":
+                return await store.publish_version(latest(rest[0]), rest[1])
+            case "delete_version":
+                return await store.delete_version(function_id(rest[0]), rest[1])
+            case "delete":
+                return await store.delete_function(function_id(rest[0]))
+            case "create_alias":
+                return await store.create_alias(alias(rest[0], rest[1], "r1", weighted))
+            case "replace_alias":
+                return await store.replace_alias(alias(rest[0], rest[1], "r2", weighted), rest[3])
+            case _:
+                return await store.delete_alias(function_id(), rest[0])
+    except StoreError as error:
+        return type(error)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(calls=st.lists(CALLS, max_size=25))
+def test_sqlite_and_the_fake_cannot_be_told_apart(
+    tmp_path_factory: pytest.TempPathFactory, calls: list[tuple[str, ...]]
+) -> None:
+    """Any sequence of calls has the same results, errors and final contents on both, also after SQLite is reopened."""
+    directory = tmp_path_factory.mktemp("store")
+
+    async def main() -> None:
+        fake = MemoryStore()
+        async with opened("sqlite", directory) as store:
+            for call in calls:
+                assert await perform(store, call) == await perform(fake, call), call
+        async with opened("sqlite", directory) as store:
+            assert await store.load() == await fake.load()
+
+    asyncio.run(main())
