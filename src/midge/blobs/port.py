@@ -1,4 +1,4 @@
-"""The Blobs port: content-addressed bytes. Implementation: ``directory``."""
+"""The Blobs port: content-addressed bytes. Implementations: ``directory`` and, for tests, ``memory``."""
 
 from typing import Protocol
 
@@ -16,4 +16,8 @@ class Blobs(Protocol):
 
     async def delete(self, digest: str) -> None:
         """Forget them; harmless if unknown."""
+        ...
+
+    async def digests(self) -> set[str]:
+        """Of everything that is kept."""
         ...
