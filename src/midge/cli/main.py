@@ -3,6 +3,7 @@
 import click
 
 import midge
+from midge.cli.doctor import doctor
 from midge.cli.logs import logs
 from midge.cli.runtimes import runtimes
 from midge.cli.serve import serve
@@ -15,5 +16,6 @@ def main() -> None:
 
 
 main.add_command(serve)
+main.add_command(doctor)
 main.add_command(runtimes)
 main.add_command(logs)

@@ -1,6 +1,7 @@
 """Which of AWS's runtimes this machine can run, and what is missing for the others."""
 
 import sys
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from midge.model.errors import invalid_parameter
@@ -11,26 +12,41 @@ from midge.runtimes.python import program as python
 from midge.sandbox.program import Program
 
 
-class Catalogue:
-    """What was found when midge started."""
+class Catalogue(Mapping[str, Program]):
+    """The runtimes by AWS's names, as programs for a sandbox. Each is looked for once, when first asked for."""
 
-    def __init__(self, runtimes: list[Runtime]) -> None:
-        self._runtimes = {runtime.name: runtime for runtime in runtimes}
+    def __init__(self, finders: Mapping[str, Callable[[], Runtime]]) -> None:
+        self._finders = finders
+        self._found: dict[str, Runtime] = {}
+
+    def find(self, name: str) -> Runtime:
+        """What this machine has of a runtime. Raises KeyError for a name that midge does not know."""
+        if name not in self._found:
+            self._found[name] = self._finders[name]()
+        return self._found[name]
 
     def all(self) -> list[Runtime]:
         """Every runtime that midge knows, runnable or not."""
-        return list(self._runtimes.values())
+        return [self.find(name) for name in self._finders]
 
-    def programs(self) -> dict[str, Program]:
-        """Those that can run here."""
-        return {name: found.program for name, found in self._runtimes.items() if found.program is not None}
+    def __getitem__(self, name: str) -> Program:
+        program = self.find(name).program
+        if program is None:
+            raise KeyError(name)
+        return program
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._finders if self.find(name).program is not None)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
     def check(self, runtime: str, architecture: str) -> None:
         """Raise InvalidParameterValueException, saying what is missing, if functions of ``runtime`` cannot run here."""
         del architecture  # kept and returned as AWS does; functions run on this machine's own
-        found = self._runtimes.get(runtime)
-        if found is None:
+        if runtime not in self._finders:
             raise invalid_parameter(f"midge cannot run the runtime {runtime} yet.")
+        found = self.find(runtime)
         if found.program is None:
             raise invalid_parameter(f"midge cannot run the runtime {runtime} here: {found.missing}.")
 
@@ -41,11 +57,14 @@ def node_modules_directory() -> Path:
 
 
 def discover(*, python_preload: tuple[str, ...], python_stock_transport: bool, node_modules: Path) -> Catalogue:
-    """Look at the machine. Runs each interpreter it finds once; takes a fraction of a second."""
-    return Catalogue(
-        [
-            *python.runtimes(python_preload, stock_transport=python_stock_transport),
-            *nodejs.runtimes(node_modules),
-            *provided.runtimes(),
-        ]
-    )
+    """The catalogue of this machine; nothing is looked for yet."""
+    finders: dict[str, Callable[[], Runtime]] = {}
+    for version in python.VERSIONS:
+        finders[f"python{version}"] = lambda version=version: python.runtime(
+            version, python_preload, stock_transport=python_stock_transport
+        )
+    for version in nodejs.VERSIONS:
+        finders[f"nodejs{version}.x"] = lambda version=version: nodejs.runtime(version, node_modules)
+    for name in provided.NAMES:
+        finders[name] = lambda name=name: provided.runtime(name)
+    return Catalogue(finders)

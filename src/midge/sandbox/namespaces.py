@@ -63,7 +63,8 @@ class NamespaceSandbox:
         clock: Clock,
         limits: Limits,
     ) -> None:
-        self._lines = {name: _Line(program) for name, program in programs.items()}
+        self._programs = programs
+        self._lines: dict[str, _Line] = {}
         self._endpoint = endpoint
         self._endpoint_port = endpoint_port
         self._cgroups = cgroups
@@ -87,15 +88,17 @@ class NamespaceSandbox:
         self._stems(runtime).fill()
 
     def _line(self, runtime: str) -> _Line:
-        try:
-            return self._lines[runtime]
-        except KeyError:
-            raise SandboxError(f"no program for the runtime {runtime}") from None
+        if runtime not in self._lines:
+            try:
+                self._lines[runtime] = _Line(self._programs[runtime])
+            except KeyError:
+                raise SandboxError(f"this machine has no {runtime}") from None
+        return self._lines[runtime]
 
     def _stems(self, runtime: str) -> StemPool[Stem]:
         line = self._line(runtime)
         if line.stems is None:
-            command = line.program.command if line.program.waits else None
+            command = (*line.program.command, *line.program.waiting_arguments) if line.program.waits else None
             forked = line.program.entry is not None
             line.stems = StemPool(
                 lambda: self._prepare(line, command, forked=forked),

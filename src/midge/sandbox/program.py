@@ -13,6 +13,8 @@ RUNTIME_DIRECTORY = "/var/runtime"
 INSIDE = "/var/runtime/.midge"
 """Where midge's own part of a runtime lies, inside."""
 
+_PLACES = ("/sys", "/mnt", "/media", "/srv")
+
 PATH = "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin"
 LIBRARY_PATH = "/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib"
 
@@ -30,10 +32,33 @@ class Layout:
     directories: tuple[str, ...] = ()
     devices: tuple[str, ...] = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 
-    def as_wire(self, place: str) -> dict[str, Any]:
-        """For ``inside/root.py``; ``place`` is an empty directory to assemble the root on."""
+    def on_machine(self, text: str, task_root: str) -> str:
+        """``text``, a path inside or a list of such joined by colons, as it would be without the layout.
+
+        A directory that only exists inside stands for the directories that its binds come from.
+        """
+        return ":".join(found for part in text.split(":") for found in self._sources(part, task_root))
+
+    def _sources(self, path: str, task_root: str) -> list[str]:
+        if path == TASK_ROOT or path.startswith(TASK_ROOT + "/"):
+            return [task_root + path.removeprefix(TASK_ROOT)]
+        for source, target in reversed(self.binds):
+            if path == target or path.startswith(target + "/"):
+                return [str(source) + path.removeprefix(target)]
+        below = {str(source.parent): None for source, target in self.binds if target.startswith(path + "/")}
+        return list(below) or [path]
+
+    def _place(self) -> str:
+        """A directory of the machine to assemble the root upon: none that hides what is to be bound."""
+        for place in _PLACES:
+            if Path(place).is_dir() and not any(source.is_relative_to(place) for source, _ in self.binds):
+                return place
+        raise OSError("this machine has no directory that a root could be assembled upon")
+
+    def as_wire(self) -> dict[str, Any]:
+        """For ``inside/root.py``."""
         return {
-            "place": place,
+            "place": self._place(),
             "binds": [[str(source), target] for source, target in self.binds],
             "masks": self.masks,
             "files": dict(self.files),
@@ -48,8 +73,8 @@ class Program:
     """How environments of one runtime come to life.
 
     A forked runtime has an ``entry`` module, imported by a zygote that runs ``interpreter`` inside the layout. Any
-    other has a ``command``: begun at once if ``waits`` (its own bootstrap then reads the assignment from descriptor 3),
-    else only when a function has been assigned. ``command`` also starts a forked runtime whose function sets a
+    other has a ``command``: begun at once with ``waiting_arguments`` if there are any (its own bootstrap then reads the
+    assignment from descriptor 3), else only when a function has been assigned. ``command`` also starts a forked runtime whose function sets a
     variable that the interpreter reads when it starts (one that begins with one of ``early_variables``).
     """
 
@@ -60,8 +85,13 @@ class Program:
     interpreter: str | None = None
     entry: str | None = None
     preload: tuple[str, ...] = ()
-    waits: bool = False
+    waiting_arguments: tuple[str, ...] = ()
     early_variables: tuple[str, ...] = ("LD_",)
+
+    @property
+    def waits(self) -> bool:
+        """Whether the command itself waits for its function."""
+        return bool(self.waiting_arguments)
 
     def starts_late(self, variables: Mapping[str, str]) -> bool:
         """Whether a function with these variables needs an interpreter of its own, started after them."""

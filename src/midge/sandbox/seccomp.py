@@ -36,7 +36,7 @@ Instruction = tuple[int, int, int, int]
 def allowed_numbers(machine: str) -> dict[str, int]:
     """Name to number of the calls allowed on ``machine`` (x86_64 or aarch64)."""
     column = _ARCHITECTURES[machine][1]
-    text = resources.files(__package__).joinpath("allowed_syscalls.txt").read_text("ascii")
+    text = resources.files("midge.sandbox").joinpath("allowed_syscalls.txt").read_text("ascii")
     rows = (line.split() for line in text.splitlines() if line and not line.startswith("#"))
     return {row[0]: int(row[column]) for row in rows if row[column] != "-"}
 

@@ -10,7 +10,6 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -137,7 +136,7 @@ class Zygote:
             raise SandboxError("a zygote did not start in time") from error
 
     def _command(self, theirs: list[socket.socket]) -> list[str]:
-        layout = self._program.layout.as_wire(tempfile.gettempdir())
+        layout = self._program.layout.as_wire()
         inside = self._program.interpreter is not None
         settings = {
             **self._settings,

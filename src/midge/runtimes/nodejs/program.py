@@ -6,7 +6,6 @@ with midge, and where CommonJS (NODE_PATH) and ES modules (a link beside /var/ta
 
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 from midge.runtimes import base
@@ -50,8 +49,8 @@ def program(binary: Path, major: str, modules: Path) -> Program:
             links={**base.userland_links(), "/var/node_modules": f"{RUNTIME_DIRECTORY}/node_modules"},
             directories=base.DIRECTORIES,
         ),
-        command=(_NODE, f"{INSIDE}/nodejs/bootstrap.mjs", "--assigned"),
-        waits=True,
+        command=(_NODE, f"{INSIDE}/nodejs/bootstrap.mjs"),
+        waiting_arguments=("--assigned",),
         environment={
             "PATH": PATH,
             "LD_LIBRARY_PATH": LIBRARY_PATH,
@@ -63,15 +62,13 @@ def program(binary: Path, major: str, modules: Path) -> Program:
     )
 
 
-def runtimes(modules: Path) -> Iterator[Runtime]:
-    """All of AWS's Node.js runtimes, each with its program or with what is missing for it."""
+def runtime(version: str, modules: Path) -> Runtime:
+    """AWS's runtime of one Node.js version, with its program or with what is missing for it."""
+    name = f"nodejs{version}.x"
     found = find()
-    for version in VERSIONS:
-        name = f"nodejs{version}.x"
-        if found is None:
-            yield Runtime(name=name, program=None, missing="no Node.js was found on this machine")
-        elif found[1].split(".")[0] != version:
-            missing = f"this machine's Node.js is {found[1]}; the runtime needs {version}.x"
-            yield Runtime(name=name, program=None, missing=missing)
-        else:
-            yield Runtime(name=name, program=program(found[0], version, modules), version=found[1])
+    if found is None:
+        return Runtime(name=name, program=None, missing="no Node.js was found on this machine")
+    if found[1].split(".")[0] != version:
+        missing = f"this machine's Node.js is {found[1]}; the runtime needs {version}.x"
+        return Runtime(name=name, program=None, missing=missing)
+    return Runtime(name=name, program=program(found[0], version, modules), version=found[1])

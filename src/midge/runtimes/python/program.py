@@ -138,13 +138,11 @@ def program(interpreter: Interpreter, preload: tuple[str, ...], *, stock_transpo
     )
 
 
-def runtimes(preload: tuple[str, ...], *, stock_transport: bool) -> Iterator[Runtime]:
-    """All of AWS's Python runtimes, each with its program or with what is missing for it."""
-    for version in VERSIONS:
-        name = f"python{version}"
-        interpreter = find(version)
-        if interpreter is None:
-            yield Runtime(name=name, program=None, missing=f"no Python {version} interpreter was found on this machine")
-        else:
-            made = program(interpreter, preload, stock_transport=stock_transport)
-            yield Runtime(name=name, program=made, version=interpreter.version)
+def runtime(version: str, preload: tuple[str, ...], *, stock_transport: bool) -> Runtime:
+    """AWS's runtime of one Python version, with its program or with what is missing for it."""
+    name = f"python{version}"
+    interpreter = find(version)
+    if interpreter is None:
+        return Runtime(name=name, program=None, missing=f"no Python {version} interpreter was found on this machine")
+    made = program(interpreter, preload, stock_transport=stock_transport)
+    return Runtime(name=name, program=made, version=interpreter.version)

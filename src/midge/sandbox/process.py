@@ -1,0 +1,130 @@
+"""The Sandbox that does not isolate: plain processes, for machines without namespaces.
+
+Function code runs as midge's own user and sees what that user sees. It has limits on files and processes, ends with
+midge, and speaks to the same Runtime API; nothing more. Whoever chooses it is told so at every start.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from midge.model.limits import KIB, Limits
+from midge.sandbox.port import ProcessExit, SandboxedEnvironment, SandboxError, StartRequest
+from midge.sandbox.program import Program
+from midge.sandbox.zygote import INSIDE_FILES
+from midge.tasks import TaskOwner
+
+_OUTPUT_BYTES = 65536
+_RUN_PLAIN = "import sys; sys.path.insert(0, sys.argv.pop(1)); import plain; plain.main()"
+
+
+class PlainEnvironment:
+    """One process group, its Runtime API listener and its output."""
+
+    def __init__(self, process: asyncio.subprocess.Process, server: asyncio.Server, request: StartRequest) -> None:
+        self._process = process
+        self._server = server
+        self._request = request
+
+    async def run(self) -> None:
+        """Deliver its output until it ends, then tell of the end."""
+        output = self._process.stdout
+        assert output is not None
+        while data := await output.read(_OUTPUT_BYTES):
+            self._request.on_output(data)
+        code = await self._process.wait()
+        self.kill()
+        self._server.close()
+        signalled = -code if code < 0 else None
+        self._request.on_exit(ProcessExit(code=max(code, 0), signal=signalled))
+
+    def drain_output(self) -> None:
+        """Output is delivered as the event loop finds it; there is no way to hurry it here."""
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def memory_peak_bytes(self) -> int | None:
+        try:
+            status = Path(f"/proc/{self._process.pid}/status").read_text("ascii")
+        except OSError:
+            return None
+        peaks = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")]
+        return int(peaks[0]) * KIB if peaks else None
+
+
+class ProcessSandbox:
+    """See the module."""
+
+    def __init__(self, *, programs: Mapping[str, Program], endpoint_url: str, limits: Limits) -> None:
+        self._programs = programs
+        self._endpoint_url = endpoint_url
+        self._limits = limits
+        self._environments: set[PlainEnvironment] = set()
+        self._tasks = TaskOwner(_raise_in_log)
+
+    async def expect(self, runtime: str) -> None:
+        """Nothing is prepared ahead without a zygote."""
+        if runtime not in self._programs:
+            raise SandboxError(f"no program for the runtime {runtime}")
+
+    async def start(self, request: StartRequest) -> SandboxedEnvironment:
+        program = self._programs.get(request.runtime)
+        if program is None:
+            raise SandboxError(f"no program for the runtime {request.runtime}")
+        server = await asyncio.get_running_loop().create_server(request.runtime_api, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        try:
+            process = await self._spawn(program, request, port)
+        except OSError as error:
+            server.close()
+            raise SandboxError(str(error)) from error
+        environment = PlainEnvironment(process, server, request)
+        self._environments.add(environment)
+        self._tasks.start(self._live(environment))
+        return environment
+
+    async def _live(self, environment: PlainEnvironment) -> None:
+        try:
+            await environment.run()
+        finally:
+            self._environments.discard(environment)
+
+    async def _spawn(self, program: Program, request: StartRequest, port: int) -> asyncio.subprocess.Process:
+        task_root = str(request.task_root)
+        command = [program.layout.on_machine(part, task_root) for part in program.command]
+        limits = {"RLIMIT_NOFILE": self._limits.files_per_environment, "RLIMIT_CORE": 0}
+        runtime = {name: program.layout.on_machine(text, task_root) for name, text in program.environment.items()}
+        environment = {
+            "PATH": os.defpath,
+            **runtime,
+            "LAMBDA_TASK_ROOT": task_root,
+            "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{port}",
+            "AWS_ENDPOINT_URL": self._endpoint_url,
+            **request.environment,
+        }
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-I", "-S", "-c", _RUN_PLAIN, str(INSIDE_FILES), json.dumps(limits), *command),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env=environment,
+            cwd=task_root,
+            start_new_session=True,
+        )
+
+    async def close(self) -> None:
+        for environment in list(self._environments):
+            environment.kill()
+        await self._tasks.close()
+
+
+def _raise_in_log(error: BaseException) -> None:
+    raise error
