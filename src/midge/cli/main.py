@@ -17,5 +17,6 @@ def main() -> None:
 
 main.add_command(serve)
 main.add_command(doctor)
+main.add_command(doctor)
 main.add_command(runtimes)
 main.add_command(logs)

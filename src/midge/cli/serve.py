@@ -12,6 +12,7 @@ import click
 
 from midge.cli.banner import banner
 from midge.config import Config, ConfigError, load
+from midge.sandbox.doctor import examine, isolates
 
 
 @click.command()
@@ -24,11 +25,21 @@ def serve(config_file: Path | None, **options: Any) -> None:
     """Start midge and serve until interrupted."""
     given = {name: value for name, value in options.items() if value is not None}
     config = read_configuration(config_file, given)
-    click.echo(banner(config), err=True)
+    click.echo(banner(config, isolated=will_isolate(config)), err=True)
 
     from midge import app  # the other commands start without what only the server needs
 
     sys.exit(app.run(config))
+
+
+def will_isolate(config: Config) -> bool:
+    """Whether function code will run in namespaces; a usage error if they were asked for and cannot be had."""
+    if config.sandbox.kind == "process":
+        return False
+    isolated = isolates(examine())
+    if config.sandbox.kind == "namespaces" and not isolated:
+        raise click.UsageError("this machine does not grant what the namespaces sandbox needs; see midge doctor")
+    return isolated
 
 
 def read_configuration(config_file: Path | None, server: dict[str, Any]) -> Config:

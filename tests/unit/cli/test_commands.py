@@ -12,6 +12,7 @@ from midge.cli.table import table
 from midge.config import Config, load
 from midge.model.limits import Limits
 from midge.observe.log_files import LogDirectory
+from midge.sandbox.doctor import Finding
 
 
 @pytest.fixture
@@ -77,17 +78,47 @@ def test_runtimes_lists_what_runs_here() -> None:
 
 def test_the_banner_names_endpoint_and_data() -> None:
     """What midge says at its start holds the endpoint as clients need it, IPv6 in brackets, and the data directory."""
-    text = banner(load(None, {}, {"server": {"host": "::1", "port": 5000, "data_dir": "/data"}}))
+    text = banner(load(None, {}, {"server": {"host": "::1", "port": 5000, "data_dir": "/data"}}), isolated=True)
     assert "http://[::1]:5000" in text
     assert "/data" in text
     assert "WARNING" not in text
 
 
 def test_the_banner_warns_where_nothing_isolates() -> None:
-    """Plain processes and remote listeners are each announced with a warning."""
-    text = banner(load(None, {"MIDGE_SANDBOX_KIND": "process", "MIDGE_SERVER_ALLOW_REMOTE": "true"}))
-    assert text.count("WARNING") == 2
-    assert banner(Config()).count("WARNING") == 0
+    """Plain processes and remote listeners are each announced with a warning, isolation on loopback with none."""
+    remote = load(None, {"MIDGE_SERVER_ALLOW_REMOTE": "true"})
+    assert banner(remote, isolated=False).count("WARNING") == 2
+    assert "midge doctor" in banner(remote, isolated=False)
+    assert banner(Config(), isolated=True).count("WARNING") == 0
+
+
+def found(*, namespaces: bool) -> list[Finding]:
+    return [Finding("namespaces", namespaces, "tried"), Finding("cgroups", works=False, detail="none", needed=False)]
+
+
+def test_doctor_ends_with_success_where_functions_are_isolated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is merely useful may be missing: the doctor shows it and ends with 0."""
+    monkeypatch.setattr("midge.cli.doctor.examine", lambda: found(namespaces=True))
+    result = CliRunner().invoke(main, ["doctor"])
+    assert result.exit_code == 0
+    assert "none" in result.output
+
+
+def test_doctor_fails_where_functions_would_not_be_isolated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without what isolation needs, the doctor says so loudly and ends with 1."""
+    monkeypatch.setattr("midge.cli.doctor.examine", lambda: found(namespaces=False))
+    result = CliRunner().invoke(main, ["doctor"])
+    assert result.exit_code == 1
+    assert "NOT be isolated" in result.output
+
+
+def test_serve_refuses_namespaces_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Isolation that was asked for by name is never replaced by less."""
+    monkeypatch.setattr("midge.cli.serve.examine", lambda: found(namespaces=False))
+    monkeypatch.setenv("MIDGE_SANDBOX_KIND", "namespaces")
+    result = CliRunner().invoke(main, ["serve"])
+    assert result.exit_code == 2
+    assert "midge doctor" in result.output
 
 
 def test_tables_align_their_columns() -> None:
