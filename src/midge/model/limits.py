@@ -62,6 +62,8 @@ class Limits:
     stems_per_runtime: int = 3
     idle_environment_seconds: float = 600.0
     environment_start_seconds: float = 15.0
+    endpoint_connections_per_environment: int = 256
+    """Connections to the AWS endpoint that one environment may hold."""
     runtime_api_connections: int = 32
     """Connections to the Runtime API that one environment may hold."""
     runtime_api_head_bytes: int = 32 * KIB

@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Protocol
 
 from midge.model.limits import MIB
+from midge.sandbox.inside import janitor
+
+PREFIX = "midge-"
 
 _CPU_SHARES_PER_CORE = 1024
 _MEMORY_MB_PER_CORE = 1769
@@ -295,15 +298,29 @@ def _usable_v2(places: dict[str, Path], groups: dict[str, str]) -> tuple[Path, f
     return (own, wanted) if wanted else None
 
 
+def _sweep(parent: Path) -> None:
+    """Remove what a midge left behind that was killed together with its janitor."""
+    for directory in parent.glob(f"{PREFIX}*"):
+        pid = directory.name.removeprefix(PREFIX)
+        if pid.isdigit() and not Path(f"/proc/{pid}").exists():
+            janitor.remove(str(directory))
+
+
 def open_cgroups(name: str, processes: int) -> Cgroups:
-    """The best that this machine gives: groups below a directory ``name``, each of at most ``processes``."""
+    """The best that this machine gives: groups below a directory ``name``, each of at most ``processes``.
+
+    ``name`` is ``PREFIX`` and the pid of the process that will remove it.
+    """
     places, groups = _mount_points(), _own_groups()
     try:
         v2 = _usable_v2(places, groups)
         if v2 is not None:
+            _sweep(v2[0])
             return CgroupsV2(v2[0], name, v2[1], processes)
         v1 = _usable_v1(places, groups)
         if v1:
+            for parent in v1.values():
+                _sweep(parent)
             return CgroupsV1(v1, name, processes)
     except OSError as error:
         return NoCgroups(str(error))

@@ -51,13 +51,13 @@ class _Line:
 
 
 class NamespaceSandbox:
-    """See the module. ``endpoint`` makes the server side of a connection to the AWS endpoint from inside."""
+    """See the module. ``endpoint`` makes, for each environment, what makes its connections to the AWS endpoint."""
 
     def __init__(
         self,
         *,
         programs: Mapping[str, Program],
-        endpoint: Callable[[], asyncio.Protocol],
+        endpoint: Callable[[], Callable[[], asyncio.Protocol]],
         endpoint_port: int,
         cgroups: Cgroups,
         clock: Clock,
@@ -151,7 +151,7 @@ class NamespaceSandbox:
         stem: Stem | None = None
         try:
             pid = await zygote.inits.fork(request, [theirs.fileno(), *([] if forked else lists)])
-            stem = Stem(pid, ours, cgroup, self._endpoint)
+            stem = Stem(pid, ours, cgroup, self._endpoint())
             async with asyncio.timeout(self._limits.environment_start_seconds):
                 ends = await stem.become_ready()
                 if forked:
