@@ -17,6 +17,5 @@ def main() -> None:
 
 main.add_command(serve)
 main.add_command(doctor)
-main.add_command(doctor)
 main.add_command(runtimes)
 main.add_command(logs)
