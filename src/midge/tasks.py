@@ -32,6 +32,10 @@ class TaskOwner:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._on_failure(error)
 
+    async def finish(self) -> None:
+        """Wait for what runs to end by itself."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
     async def close(self) -> None:
         """Cancel what still runs and wait for it."""
         self._closed = True

@@ -34,6 +34,7 @@ _log = structlog.get_logger(__name__)
 
 _HOST_UID_BASE = 700_000_000
 _HOST_UID_COUNT = 65_536
+_CLOSE_SECONDS = 10
 _REMOVAL_ATTEMPTS = 50
 _REMOVAL_PAUSE_SECONDS = 0.005
 _DATA_HEADROOM_BYTES = 128 * MIB
@@ -73,6 +74,8 @@ class NamespaceSandbox:
         self._numbers = itertools.count(1)
         self._rootless = os.geteuid() == 0 and not _is_initial_root()
         self._environments: set[NamespacedEnvironment] = set()
+        self._all_ended = asyncio.Event()
+        self._all_ended.set()
         self._cgroup_thread = ThreadPoolExecutor(1, "cgroups")
         self._tasks = TaskOwner(lambda error: _log.error("a cgroup could not be removed", error=str(error)))
         self._janitor = self._start_janitor()
@@ -197,6 +200,7 @@ class NamespaceSandbox:
             raise SandboxError(str(error)) from error
         environment = NamespacedEnvironment(stem, request, self._ended)
         self._environments.add(environment)
+        self._all_ended.clear()
         try:
             environment.assign(self._assignment(line.program, request, late))
         except OSError as error:
@@ -231,6 +235,8 @@ class NamespaceSandbox:
     def _ended(self, environment: NamespacedEnvironment) -> None:
         """Its processes are gone or going: give its cgroup back, off the event loop's thread."""
         self._environments.discard(environment)
+        if not self._environments:
+            self._all_ended.set()
         self._start_removal(environment.stem)
 
     def _start_removal(self, stem: Stem) -> None:
@@ -250,6 +256,12 @@ class NamespaceSandbox:
                 await line.stems.close()
         for environment in list(self._environments):
             environment.kill()
+        try:
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self._all_ended.wait()
+                await self._tasks.finish()
+        except TimeoutError:
+            _log.warning("some environments did not end in time", count=len(self._environments))
         for line in self._lines.values():
             if line.zygote is not None:
                 line.zygote.close()
