@@ -1,0 +1,1 @@
+"""What midge is divided by: bare runtime clients, bare processes, and a peer. Nothing here imports midge."""

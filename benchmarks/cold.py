@@ -1,0 +1,163 @@
+"""Cold invocations: the first of a function, from its request sent to its answer read, against a bare fork or spawn.
+
+Each is of a function created before the clock starts; midge is given the time to refill its stem environments in
+between, as it would have between cold starts of a quiet machine. The burst is the case in which it has none.
+"""
+
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks import client, machine, servers
+from benchmarks.baselines import bare
+from benchmarks.functions import ECHO, ECHO_NODE, HOLD
+from benchmarks.report import Row, ratio
+from benchmarks.setting import Setting, settle
+
+BURST = 40
+HOLD_SECONDS = 2.0
+NODE_BOOTSTRAP = Path(__file__).resolve().parents[1] / "src" / "midge" / "runtimes" / "nodejs" / "bootstrap.mjs"
+
+
+class Fresh:
+    """Functions that have never run, on one server."""
+
+    def __init__(self, server: servers.Server, source: str, runtime: str) -> None:
+        self._server = server
+        self._api = client.boto(server.port)
+        self._source, self._runtime = source, runtime
+        self._count = 0
+        self._connection = client.Connection(server.port)
+
+    def batch(self, count: int) -> list[str]:
+        """Deploy ``count`` of them."""
+        names = [f"cold-{self._count + i}" for i in range(count)]
+        self._count += count
+        for name in names:
+            client.deploy(self._api, name, self._source, self._runtime)
+        return names
+
+    def first_ms(self, name: str) -> float:
+        """Invoke it once."""
+        request = self._connection.prepare(name)
+        settle(lambda: len(machine.descendants(self._server.pid)), 0.05)
+        return self._connection.invoke_ms(request)
+
+    def forget(self, names: list[str]) -> None:
+        for name in names:
+            self._api.delete_function(FunctionName=name)
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def _alternate(setting: Setting, fresh: Fresh, baseline: Callable[[], float], count: int) -> tuple[Any, Any]:
+    """Medians per round of midge's first invocations and of the baseline, taken in turns."""
+    ours: list[float] = []
+    theirs: list[float] = []
+    warmed = fresh.batch(2)
+    for name in warmed:
+        fresh.first_ms(name)
+    fresh.forget(warmed)
+    for _ in setting.turns():
+        names = fresh.batch(count)
+        pairs = [(baseline(), fresh.first_ms(name)) for name in names]
+        fresh.forget(names)
+        theirs.append(statistics.median(pair[0] for pair in pairs))
+        ours.append(statistics.median(pair[1] for pair in pairs))
+    fresh.close()
+    return ours, theirs
+
+
+def python(setting: Setting) -> list[Row]:
+    """Python, isolated, against the bare zygote's fork."""
+    with (
+        servers.midge(setting.directory) as server,
+        bare.zygote(setting.task_root) as zygote,
+        machine.awake(setting.programs),
+    ):
+        fresh = Fresh(server, ECHO, "python3.11")
+        ours, theirs = _alternate(setting, fresh, zygote.fork_ms, setting.size(20))
+    return [ratio("cold invoke, Python / bare fork to next", ours, theirs, ("midge ms", "fork ms"), must=2.0, aim=1.0)]
+
+
+def node(setting: Setting) -> list[Row]:
+    """Node.js, isolated, against a bare spawn with the same bootstrap."""
+    runtime = f"nodejs{machine.node_major()}.x"
+    spawn = bare.NodeSpawn(setting.task_root, NODE_BOOTSTRAP)
+    with servers.midge(setting.directory) as server, machine.awake(setting.programs):
+        fresh = Fresh(server, ECHO_NODE, runtime)
+        ours, theirs = _alternate(setting, fresh, spawn.spawn_ms, setting.size(10))
+    spawn.api.close()
+    return [
+        ratio("cold invoke, Node.js / bare spawn to next", ours, theirs, ("midge ms", "spawn ms"), must=1.3, aim=0.6)
+    ]
+
+
+def peer(setting: Setting) -> list[Row]:
+    """The first invocation of a function against MiniStack's."""
+    with (
+        servers.midge(setting.directory) as server,
+        servers.ministack(setting.directory) as other,
+        machine.awake(setting.programs),
+    ):
+        theirs_fresh = Fresh(other, ECHO, "python3.11")
+
+        def baseline() -> float:
+            name = theirs_fresh.batch(1)
+            try:
+                return theirs_fresh.first_ms(name[0])
+            finally:
+                theirs_fresh.forget(name)
+
+        ours, theirs = _alternate(setting, Fresh(server, ECHO, "python3.11"), baseline, setting.size(5))
+        theirs_fresh.close()
+    return [
+        ratio(
+            "cold invoke, Python: MiniStack / midge",
+            theirs,
+            ours,
+            ("MiniStack ms", "midge ms"),
+            must=10,
+            aim=20,
+            at_least=True,
+        )
+    ]
+
+
+def burst(setting: Setting) -> list[Row]:
+    """Forty invocations at once of a function that never ran: environments whose handler is entered, per second."""
+    ours: list[float] = []
+    theirs: list[float] = []
+    body = json.dumps({"seconds": HOLD_SECONDS}).encode()
+    with servers.midge(setting.directory) as server, bare.zygote(setting.task_root) as zygote:
+        fresh = Fresh(server, HOLD, "python3.11")
+        for turn in range(setting.rounds + 1):
+            bare_rate = zygote.burst_per_second(BURST)
+            names = fresh.batch(1)
+            settle(lambda: len(machine.descendants(server.pid)))
+            started, answers = client.at_once(server.port, names[0], body, BURST)
+            found = [json.loads(answer) for answer in answers]
+            if len({one["environment"] for one in found}) != BURST:
+                raise RuntimeError(f"environments were not started within {HOLD_SECONDS} s: some served twice")
+            fresh.forget(names)
+            settle(lambda: len(machine.descendants(server.pid)))
+            time.sleep(0.2)
+            if turn:  # the first warms both
+                theirs.append(bare_rate)
+                ours.append(BURST / (max(one["entered"] for one in found) - started))
+        fresh.close()
+    return [
+        ratio(
+            "burst of 40 cold environments / bare forks",
+            ours,
+            theirs,
+            ("midge per s", "bare per s"),
+            must=0.5,
+            aim=0.7,
+            at_least=True,
+        )
+    ]
