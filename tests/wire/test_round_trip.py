@@ -109,6 +109,10 @@ class Botocore:
     model: Any
     serializer: Any
 
+    def operation(self, name: str) -> Any:
+        """The model of one operation; botocore's lazy properties have no useful types."""
+        return self.model.operation_model(name)
+
     def serialise(self, operation: str, values: dict[str, Any]) -> Request:
         """The request as it leaves botocore, as midge's listener would hand it on."""
         prepared = self.serializer.serialize_to_request(values, self.model.operation_model(operation))
@@ -152,10 +156,20 @@ def _read_by_botocore(response: Response, shape: Any, *, streaming: bool) -> Any
     return {name: value.read() if isinstance(value, StreamingBody) else value for name, value in parsed.items()}
 
 
+def _member(shape: Any, name: str) -> Any:
+    return shape.members[name]
+
+
+def _structured_payload(shape: Any) -> list[str]:
+    """The member that is the whole body, if there is one and it is a structure."""
+    name = shape.serialization.get("payload") if shape is not None else None
+    return [name] if name is not None and _member(shape, name).type_name == "structure" else []
+
+
 @every_operation
 def test_a_full_input_comes_back(operation: str, model: ServiceModel, router: Router, botocore_side: Botocore) -> None:
     """Every member of an input that botocore serialises is parsed back exactly."""
-    shape = botocore_side.model.operation_model(operation).input_shape
+    shape: Any = botocore_side.operation(operation).input_shape
     values = full(shape) if shape is not None else {}
     assert _parse_back(model, router, botocore_side, operation, values) == values
 
@@ -167,17 +181,16 @@ def test_any_input_comes_back(
     operation: str, model: ServiceModel, router: Router, botocore_side: Botocore, data: st.DataObject
 ) -> None:
     """Whatever members are there and whatever their values, what botocore serialises is parsed back exactly."""
-    shape = botocore_side.model.operation_model(operation).input_shape
+    shape: Any = botocore_side.operation(operation).input_shape
     values = data.draw(varied(shape)) if shape is not None else {}
     expected = dict(values)
-    payload = shape.serialization.get("payload") if shape is not None else None
-    if payload is not None and shape.members[payload].type_name == "structure":
-        expected.setdefault(payload, {})  # botocore sends {} for a structure that is the body and was not given
+    for name in _structured_payload(shape):
+        expected.setdefault(name, {})  # botocore sends {} for a structure that is the body and was not given
     assert _parse_back(model, router, botocore_side, operation, values) == expected
 
 
 def _render_and_read(model: ServiceModel, side: Botocore, operation: str, values: dict[str, Any]) -> Any:
-    theirs = side.model.operation_model(operation)
+    theirs: Any = side.operation(operation)
     response = render_result(model, model.operations[operation], values, _REQUEST_ID)
     parsed = _read_by_botocore(response, theirs.output_shape, streaming=theirs.has_streaming_output)
     assert parsed.pop("ResponseMetadata") == {
@@ -191,14 +204,14 @@ def _render_and_read(model: ServiceModel, side: Botocore, operation: str, values
 @every_operation
 def test_a_full_result_is_read_back(operation: str, model: ServiceModel, botocore_side: Botocore) -> None:
     """Every member of a result is read back exactly by botocore's parser, with the operation's status."""
-    theirs = botocore_side.model.operation_model(operation)
+    theirs: Any = botocore_side.operation(operation)
     values = full(theirs.output_shape) if theirs.output_shape is not None else {}
     if operation in _EVENT_STREAMS:
         with pytest.raises(ValueError, match="event stream"):
             render_result(model, model.operations[operation], values, _REQUEST_ID)
         return
     for name in values:
-        if theirs.output_shape.members[name].serialization.get("location") == "statusCode":
+        if _member(theirs.output_shape, name).serialization.get("location") == "statusCode":
             values[name] = 202
     response, parsed = _render_and_read(model, botocore_side, operation, values)
     assert parsed == values
@@ -212,7 +225,7 @@ def test_any_result_is_read_back(
     operation: str, model: ServiceModel, botocore_side: Botocore, data: st.DataObject
 ) -> None:
     """Whatever members a result has, botocore's parser reads back exactly those."""
-    theirs = botocore_side.model.operation_model(operation)
+    theirs: Any = botocore_side.operation(operation)
     if operation in _EVENT_STREAMS:
         with pytest.raises(ValueError, match="event stream"):
             render_result(model, model.operations[operation], {"EventStream": {}}, _REQUEST_ID)
