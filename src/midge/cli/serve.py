@@ -25,11 +25,12 @@ def serve(config_file: Path | None, **options: Any) -> None:
     """Start midge and serve until interrupted."""
     given = {name: value for name, value in options.items() if value is not None}
     config = read_configuration(config_file, given)
-    click.echo(banner(config, isolated=will_isolate(config)), err=True)
+    isolated = will_isolate(config)
+    click.echo(banner(config, isolated=isolated), err=True)
 
     from midge import app  # the other commands start without what only the server needs
 
-    sys.exit(app.run(config))
+    sys.exit(app.run(config, isolated=isolated))
 
 
 def will_isolate(config: Config) -> bool:

@@ -2,11 +2,16 @@
 
 from pathlib import Path
 
+import structlog
+
 from midge.clock import Timer
 from midge.invoke.environment import Platform
 from midge.invoke.lifecycle import EnvironmentState
 from midge.invoke.pool import EnvironmentPool
 from midge.model.functions import FunctionVersion
+from midge.sandbox.port import SandboxError
+
+_log = structlog.get_logger("midge.invoke")
 
 _STATE_LABELS = {state: f'state="{state.name.lower()}"' for state in EnvironmentState}
 
@@ -28,9 +33,17 @@ class EnvironmentPools:
         """A pool without environments. ``task_root`` is the unpacked package."""
         pool = EnvironmentPool(self._platform, version, task_root, self._pools.discard)
         self._pools.add(pool)
+        self._platform.tasks.start(self._expect(version.runtime))
         if self._sweep is None:
             self._arm()
         return pool
+
+    async def _expect(self, runtime: str) -> None:
+        """Let the sandbox prepare for a runtime that functions have."""
+        try:
+            await self._platform.sandbox.expect(runtime)
+        except SandboxError as error:
+            _log.warning("functions of a runtime cannot run here", runtime=runtime, reason=str(error))
 
     def environments(self) -> int:
         """How many environments there are."""

@@ -1,0 +1,228 @@
+"""The composition root: the only place that names implementations. Opens everything, in order, and closes it again.
+
+``run`` is what ``midge serve`` calls; it returns when midge has been told to stop.
+"""
+
+import asyncio
+import os
+import random
+import resource
+import signal
+from collections.abc import Awaitable, Mapping
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import structlog
+import uvloop
+
+import midge
+from midge.api.code_links import CodeLinks
+from midge.api.dispatch import Api
+from midge.api.invocations import Invocations
+from midge.api.services import ApiServices, CallContext
+from midge.auth.scope import Scopes
+from midge.blobs.directory import DirectoryBlobs
+from midge.blobs.packages import Packages
+from midge.clock import Clock, SystemClock
+from midge.config import Config
+from midge.http.code_page import CodePage
+from midge.http.control import ControlPlane
+from midge.http.internal import InternalPages
+from midge.http.listener import Answerers, Listener
+from midge.http.relay import Relay, rewrite_head
+from midge.http.routes import Routes
+from midge.http.s3_objects import S3Objects
+from midge.invoke.concurrency import ConcurrencyBook
+from midge.invoke.environment import Platform
+from midge.invoke.pools import EnvironmentPools
+from midge.invoke.request_ids import RequestIds
+from midge.invoke.router import Router
+from midge.neighbours.moto import Moto
+from midge.observe.log_files import LogDirectory
+from midge.observe.logging import configure
+from midge.observe.logs import LogWriter
+from midge.observe.metrics import Metrics
+from midge.runtimes.catalogue import Catalogue, discover, node_modules_directory
+from midge.sandbox import rootless
+from midge.sandbox.cgroups import PREFIX, open_cgroups
+from midge.sandbox.namespaces import NamespaceSandbox
+from midge.sandbox.port import Sandbox
+from midge.sandbox.process import ProcessSandbox
+from midge.store.lock import DirectoryLock
+from midge.store.secret import read_or_create_secret
+from midge.store.sqlite import SqliteStore
+from midge.tasks import TaskOwner
+from midge.wire.model import load_service_model
+
+_log = structlog.get_logger("midge")
+
+
+def run(config: Config, *, isolated: bool) -> int:
+    """Serve until SIGINT or SIGTERM; returns the exit code. ``isolated``: function code runs in namespaces.
+
+    Raises StoreUnavailableError if another midge uses the data directory, OSError if the address is taken.
+    """
+    configure()
+    lock = DirectoryLock(config.data_dir)
+    try:
+        if isolated:
+            rootless.enter()
+        _raise_descriptor_limit()
+        uvloop.run(_serve(config, isolated=isolated))
+    finally:
+        lock.close()
+    return 0
+
+
+def _raise_descriptor_limit() -> None:
+    """Each environment takes half a dozen descriptors."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+async def _serve(config: Config, *, isolated: bool) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        listener = await _open(config, stack, isolated=isolated)
+        port = await listener.listen(config.server.host, config.server.port)
+        _log.info("midge is ready", version=midge.__version__, host=config.server.host, port=port, isolated=isolated)
+        await stop.wait()
+
+
+async def _open(config: Config, stack: AsyncExitStack, *, isolated: bool) -> Listener:
+    """Everything, from the bottom up; ``stack`` closes it from the top down."""
+    clock, limits, data = SystemClock(), config.limits, config.data_dir
+    ids, metrics = RequestIds(), Metrics(clock.monotonic)
+    store = await SqliteStore.open(data / "midge.db", limits)
+    stack.push_async_callback(store.close)
+    blobs = await DirectoryBlobs.open(data / "blobs")
+    stack.push_async_callback(blobs.close)
+    packages = Packages(data / "packages", blobs, limits)
+    stack.push_async_callback(packages.close)
+    logs = LogWriter(
+        LogDirectory(
+            data / "logs",
+            stream_file_bytes=limits.log_stream_file_bytes,
+            directory_bytes=limits.log_directory_bytes,
+        ),
+        clock,
+        limits,
+    )
+    stack.push_async_callback(logs.close)
+    moto = Moto(data / "moto.log", limits)
+    stack.push_async_callback(moto.close)
+    catalogue = discover(
+        python_preload=config.python.preload,
+        python_stock_transport=config.python.transport == "stock",
+        node_modules=node_modules_directory(),
+    )
+    listeners: list[Listener] = []
+    sandbox = _sandbox(config, catalogue, clock, listeners, isolated=isolated)
+    stack.push_async_callback(sandbox.close)
+    platform = Platform(
+        sandbox=sandbox,
+        clock=clock,
+        limits=limits,
+        logs=logs,
+        metrics=metrics,
+        concurrency=ConcurrencyBook(limits.account_concurrency),
+        ids=ids,
+        tasks=TaskOwner(partial(_failed, "an environment could not be started")),
+    )
+    pools = EnvironmentPools(platform)
+    stack.push_async_callback(pools.close)
+    router = Router(pools, random.SystemRandom().random)
+    code_links = CodeLinks(read_or_create_secret(data / "secret"), clock, limits)
+    api = Api(
+        ApiServices(
+            store=store,
+            blobs=blobs,
+            packages=packages,
+            router=router,
+            clock=clock,
+            limits=limits,
+            fetch_s3=S3Objects(moto, limits).fetch,
+            runtimes=catalogue,
+            code_links=code_links,
+        )
+    )
+    await api.start()
+    stack.push_async_callback(api.close)
+    control = ControlPlane(
+        load_service_model("lambda"),
+        _operations(api, config.aws.account),
+        ids,
+        region=config.aws.region,
+        address=f"{config.server.host}:{config.server.port}",
+    )
+    listener = Listener(
+        Answerers(
+            invocations=Invocations(router, limits),
+            api=control,
+            internal=InternalPages(
+                metrics,
+                partial(_health, router, pools, isolated=isolated),
+                {"code": CodePage(code_links, blobs)},
+            ),
+            routes=Routes(config.aws.account, config.aws.region),
+            scope=Scopes().of_header,
+            render_error=control.error,
+            ids=ids,
+            clock=clock,
+            limits=limits,
+            relay=Relay(moto, limits),
+            rewrite_head=rewrite_head,
+        )
+    )
+    listeners.append(listener)
+    stack.push_async_callback(listener.close)
+    return listener
+
+
+def _sandbox(
+    config: Config, catalogue: Catalogue, clock: Clock, listeners: list[Listener], *, isolated: bool
+) -> Sandbox:
+    """The sandbox in force. ``listeners`` holds, once it is made, the one that serves the endpoint inside as well."""
+    limits = config.limits
+    if not isolated:
+        url = f"http://{config.server.host}:{config.server.port}"
+        return ProcessSandbox(programs=catalogue, endpoint_url=url, limits=limits)
+    return NamespaceSandbox(
+        programs=catalogue,
+        endpoint=lambda: listeners[0].protocols(limits.endpoint_connections_per_environment, inside=True),
+        endpoint_port=config.server.port,
+        cgroups=open_cgroups(f"{PREFIX}{os.getpid()}", limits.processes_per_environment),
+        clock=clock,
+        limits=limits,
+    )
+
+
+def _operations(api: Api, account: str) -> Any:
+    def call(
+        operation: str, values: Mapping[str, Any], *, region: str, request_id: str, base_url: str
+    ) -> Awaitable[Mapping[str, Any]]:
+        context = CallContext(account=account, region=region, request_id=request_id, base_url=base_url)
+        return api.handle(operation, dict(values), context)
+
+    return call
+
+
+def _health(router: Router, pools: EnvironmentPools, *, isolated: bool) -> dict[str, Any]:
+    return {
+        "status": "ok",
+        "version": midge.__version__,
+        "functions": router.functions(),
+        "environments": pools.environments(),
+        "isolated": isolated,
+    }
+
+
+def _failed(event: str, error: BaseException) -> None:
+    _log.error(event, exc_info=error)
+
+
