@@ -9,7 +9,7 @@ other services are streamed. Knows nothing of functions beyond the route to the 
 import asyncio
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import httptools
 import structlog
@@ -31,6 +31,10 @@ _INVOKE, _RELAY, _INTERNAL = Kind.INVOKE, Kind.RELAY, Kind.INTERNAL
 _JOINED_BYTES = 64 * 1024
 _INTERNAL_BODY_BYTES = 64 * 1024
 _CACHED_NAMES = 512
+_NOTHING: Final = Exchange()
+"""Stands for "no request is being received"; never changed."""
+_TRAILERS: Final[deque[tuple[bytes, bytes]]] = deque(maxlen=0)
+"""Takes the headers behind a chunked body, which nobody reads, and keeps none."""
 
 
 class Gate:
@@ -62,7 +66,9 @@ class AwsEndpoint(asyncio.Protocol):
         self._gate = gate
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpRequestParser(self)
-        self._incoming: Exchange | None = None
+        self._incoming = _NOTHING
+        self._receiving = False
+        self._headers: list[tuple[bytes, bytes]] | deque[tuple[bytes, bytes]] = _TRAILERS
         self._current: Exchange | None = None
         self._queue: deque[Exchange] = deque()
         self._head_bytes = 0
@@ -95,10 +101,9 @@ class AwsEndpoint(asyncio.Protocol):
         if self._broken:
             return
         self._segments += 1
-        incoming = self._incoming
-        if incoming is None or not incoming.body_limit:
+        if not self._incoming.body_limit:
             self._head_bytes += len(data)
-            if incoming is not None and self._head_bytes > self._limits.request_headers_bytes + len(data):
+            if self._head_bytes > self._limits.request_headers_bytes + len(data):
                 self._break(refusals.head_too_large())
                 return
         self._feed(data)
@@ -138,56 +143,57 @@ class AwsEndpoint(asyncio.Protocol):
     # httptools's side
 
     def on_message_begin(self) -> None:
-        self._incoming = Exchange()
+        exchange = self._incoming = Exchange()
+        self._receiving = True
+        self._headers = exchange.headers
 
     def on_url(self, url: bytes) -> None:
-        incoming = cast("Exchange", self._incoming)
-        incoming.url += url
+        self._incoming.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        incoming = cast("Exchange", self._incoming)
-        if incoming.body_limit:
-            return  # a trailer
-        incoming.headers.append((name, value))
-        gate = self._gate
-        place = gate.names.get(name)
-        if place is None:
-            place = gate.learn(name)
-        if place >= 0:
-            incoming.known[place] = value
+        self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        exchange = cast("Exchange", self._incoming)
-        answerers, limits, known = self._answerers, self._limits, exchange.known
+        exchange, limits, names = self._incoming, self._limits, self._gate.names
+        known = exchange.known
+        for name, value in exchange.headers:
+            place = names.get(name)
+            if place is None:
+                place = self._gate.learn(name)
+            if place >= 0:
+                known[place] = value
+        self._headers = _TRAILERS
         head_bytes, self._head_bytes = self._head_bytes, 0
         exchange.method = self._parser.get_method()
         authorization = known[_AUTHORIZATION]
         if authorization is not None:
-            exchange.scope = answerers.scope(authorization)
-        kind = exchange.kind = answerers.routes.kind(exchange.method, exchange.url, exchange.scope)
+            exchange.scope = self._answerers.scope(authorization)
+        kind = exchange.kind = self._answerers.routes.kind(exchange.method, exchange.url, exchange.scope)
         if kind is _INVOKE:
             exchange.body_limit = limits.payload_bytes
         else:
             exchange.body_limit = _INTERNAL_BODY_BYTES if kind is _INTERNAL else limits.api_body_bytes
         exchange.refused = self._refuse_head(exchange, head_bytes)
-        if known[_EXPECT] is not None or kind is _RELAY:
+        if kind is _RELAY or known[_EXPECT] is not None:
             self._begin_body(exchange)
 
     def on_body(self, body: bytes) -> None:
-        exchange = cast("Exchange", self._incoming)
+        exchange = self._incoming
         if exchange.relayed is not None:
             exchange.relayed.feed(body)
             return
-        exchange.body_size += len(body)
-        if exchange.body_size <= exchange.body_limit:
-            if exchange.refused is None:
-                exchange.add_body(body)
-        else:
+        size = exchange.body_size = exchange.body_size + len(body)
+        if size > exchange.body_limit:
             self._overflow(exchange)
+        elif size == len(body):
+            exchange.body = body
+        elif exchange.refused is None:
+            exchange.add_body(body)
 
     def on_message_complete(self) -> None:
-        exchange = cast("Exchange", self._incoming)
-        self._incoming = None
+        exchange = self._incoming
+        self._incoming = _NOTHING
+        self._receiving = False
         exchange.complete = True
         # HTTP/1.0 would want to be told that the connection stays open; it is simpler to close it.
         exchange.keep_alive = self._parser.should_keep_alive() and self._parser.get_http_version() != "1.0"
@@ -259,7 +265,8 @@ class AwsEndpoint(asyncio.Protocol):
             return
         self._broken = True
         self._transport.pause_reading()
-        self._incoming = None
+        self._incoming = _NOTHING
+        self._receiving = False
         exchange = Exchange()
         exchange.refused = last
         exchange.keep_alive = False
@@ -395,17 +402,16 @@ class AwsEndpoint(asyncio.Protocol):
         """End the connection if the client has been too slow. Called every few seconds."""
         if self._current is not None and not self._writing_paused:
             return
-        state, limits = self._incoming, self._limits
+        incoming, limits = self._incoming, self._limits
         mark, segments, since = self._mark
-        moved = state is None and segments != self._segments
-        if mark is not (self if state is None else state) or moved:
-            self._mark = (self if state is None else state, self._segments, now)
+        if mark is not incoming or (not self._receiving and segments != self._segments):
+            self._mark = (incoming, self._segments, now)
             return
         waited = now - since
-        if self._writing_paused or state is None:
+        if self._writing_paused or not self._receiving:
             if waited > limits.idle_connection_seconds:
                 self.abort()
-        elif waited > (limits.request_body_seconds if state.body_limit else limits.request_head_seconds):
+        elif waited > (limits.request_body_seconds if incoming.body_limit else limits.request_head_seconds):
             self._break(refusals.too_slow())
 
     def abort(self) -> None:

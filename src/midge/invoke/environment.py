@@ -105,7 +105,7 @@ class ExecutionEnvironment:
     """See the module. ``state`` is only changed through the lifecycle's table."""
 
     __slots__ = (
-        "_deadline", "_handle", "_init_overrun", "_init_seconds", "_invocation", "_last_end", "_owner",
+        "_deadline", "_handle", "_init_overrun", "_init_seconds", "_invocation", "_monotonic", "_now", "_owner",
         "_platform", "_run_started", "_session", "_start", "_started", "_stream", "_tail", "_task_root", "_timer", "last_used",
         "state", "version",
     )  # fmt: skip
@@ -117,10 +117,11 @@ class ExecutionEnvironment:
         self.version = version
         self.state = EnvironmentState.INIT
         self._session = RuntimeSession(self)
+        # Bound once: they are called for every invocation.
+        self._monotonic, self._now = platform.clock.monotonic, platform.clock.now
         self._handle: SandboxedEnvironment | None = None
         self._invocation: Invocation | None = None
         self._stream = self._open_stream()
-        self._last_end: InvocationEnd | None = None
         self._tail: list[bytes] | None = None
         self._start: asyncio.Task[object] | None = None
         now = platform.clock.monotonic()
@@ -193,8 +194,7 @@ class ExecutionEnvironment:
     def run(self, invocation: Invocation) -> None:
         """Hand an invocation to the runtime. Raises IllegalMove unless it is ready."""
         self.state = follow(self.state, _RUN)
-        clock = self._platform.clock
-        now, wall = clock.monotonic(), clock.now()
+        now, wall = self._monotonic(), self._now()
         timeout = self.version.timeout_seconds
         self._invocation = invocation
         self._run_started = now
@@ -203,9 +203,9 @@ class ExecutionEnvironment:
             self._arm(now)
         if invocation.tail:
             self._tail = []
-        self._stream.add(InvocationStart(wall, invocation.request_id))
-        head = invocation.event_head(int((wall + timeout) * 1000))
-        self._session.send(invocation.request_id, head, invocation.payload)
+        request_id = invocation.request_id
+        self._stream.start(wall, request_id)
+        self._session.send(request_id, invocation.event_head(int((wall + timeout) * 1000)), invocation.payload)
 
     def runtime_responded(self, payload: bytes) -> None:
         if self.state is _BUSY:
@@ -235,7 +235,7 @@ class ExecutionEnvironment:
 
     def _answer(self, payload: bytes, fault: Fault | None) -> None:
         self.state = follow(self.state, _ANSWER)
-        now = self.last_used = self._platform.clock.monotonic()
+        now = self.last_used = self._monotonic()
         self._owner.environment_answered(self)
         self._finish(payload, fault, now - self._run_started)
 
@@ -243,16 +243,13 @@ class ExecutionEnvironment:
         """The invocation has ended: its log lines, its figures, its answer. In that order, and once."""
         invocation, self._invocation = self._invocation, None
         assert invocation is not None
-        end = InvocationEnd(self._platform.clock.now(), invocation.request_id, seconds, self._init_seconds)
+        end = InvocationEnd(self._now(), invocation.request_id, seconds, None, self._init_seconds)
         self._init_seconds = None
         tail = self._tail
-        if fault is not None:
-            _describe(end, fault, platform_fault=self.state is not _ANSWERED)
-        if (fault is not None and self.state is not _ANSWERED) or tail is not None:
+        if fault is not None or tail is not None:
             self._complete(end, fault)
-        self._stream.add(end)
-        self._last_end = end
-        self._tail = None
+            self._tail = None
+        self._stream.end(end)
         timed_out = fault is not None and fault.timed_out
         self._owner.invocation_ended(invocation, seconds, error=fault is not None, timed_out=timed_out)
         invocation.done(
@@ -266,7 +263,13 @@ class ExecutionEnvironment:
 
     def _complete(self, end: InvocationEnd, fault: Fault | None) -> None:
         """What takes time and is only wanted when somebody looks at the log now, or when there is no later."""
-        if self._handle is not None:
+        by_platform = fault is not None and self.state is not _ANSWERED
+        if fault is not None:
+            # Text REPORT lines name the faults that the platform noticed; an exception in a handler is its own.
+            end.status = "timeout" if fault.timed_out else "error"
+            end.error_type = fault.error_type
+            end.by_platform = by_platform
+        if self._handle is not None and (by_platform or self._tail is not None):
             self._handle.drain_output()
             end.memory_bytes = self._handle.memory_peak_bytes()
         if fault is not None and fault.log_line is not None:
@@ -288,10 +291,7 @@ class ExecutionEnvironment:
         now = self._platform.clock.now()
         if self._tail is not None:
             self._tail.append(data)
-        if self._invocation is None and self._last_end is not None:
-            self._stream.late_output(self._last_end, now, data)
-        else:
-            self._stream.output(now, data)
+        self._stream.output(now, data)
 
     # its deadline
 
@@ -395,7 +395,7 @@ class ExecutionEnvironment:
         self._init_seconds = None
         if invocation.tail:
             self._tail = []
-        self._stream.add(InvocationStart(clock.now(), invocation.request_id))
+        self._stream.start(clock.now(), invocation.request_id)
         self._finish(fault.payload, fault, clock.monotonic() - self._started)
 
     def _report_init(self, status: str, error_type: str | None) -> None:
@@ -422,11 +422,4 @@ class ExecutionEnvironment:
     def _gone(self) -> None:
         self._stream.memory_peak_bytes = None
         self._owner.environment_ended(self)
-
-
-def _describe(end: InvocationEnd, fault: Fault, *, platform_fault: bool) -> None:
-    """Text REPORT lines name the faults that the platform noticed; an exception in a handler is the function's own."""
-    if platform_fault:
-        end.status = "timeout" if fault.timed_out else "error"
-        end.error_type = fault.error_type
 

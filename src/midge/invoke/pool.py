@@ -144,13 +144,22 @@ class EnvironmentPool:
         for _ in range(missing - self._answered):
             self._start_environment()
         if missing > 0 and self._answered and self._grace is None:
-            grace = self._platform.limits.next_request_grace_seconds
-            self._grace = self._platform.clock.call_later(grace, self._grace_over)
+            self._arm_grace()
 
-    def _grace_over(self) -> None:
+    def _arm_grace(self) -> None:
+        grace = self._platform.limits.next_request_grace_seconds
+        self._grace = self._platform.clock.call_later(grace, self._grace_over, self._waiting[-1])
+
+    def _grace_over(self, waited: Invocation) -> None:
         self._grace = None
-        for _ in range(len(self._waiting) - self._starting):
-            self._start_environment()
+        missing = len(self._waiting) - self._starting
+        if missing <= 0:
+            return
+        if any(invocation is waited for invocation in self._waiting):
+            for _ in range(missing):
+                self._start_environment()
+        else:
+            self._arm_grace()
 
     def _start_environment(self) -> None:
         environment = ExecutionEnvironment(self._platform, self, self.version, self.task_root)

@@ -5,14 +5,13 @@ Sources: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-
 https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html (the JSON format's records)
 """
 
-import math
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 
-# msgspec.Struct and not dataclasses: two are made per invocation, at a third of the cost.
+# msgspec.Struct and not dataclasses: they may be made for every invocation, at a third of the cost.
 class InvocationStart(msgspec.Struct, gc=False):
     """``time`` is seconds since 1970."""
 
@@ -20,24 +19,19 @@ class InvocationStart(msgspec.Struct, gc=False):
     request_id: bytes
 
 
-class InvocationEnd(msgspec.Struct):
-    """The end of an invocation. Durations are in seconds.
-
-    ``late_output`` is output that was read after the answer and belongs before the END line.
-    """
+class InvocationEnd(msgspec.Struct, gc=False):
+    """The end of an invocation. Durations are in seconds."""
 
     time: float
     request_id: bytes
     duration_seconds: float
-    init_seconds: float | None = None
     memory_bytes: int | None = None
+    init_seconds: float | None = None
     status: str = "success"
     """success, error or timeout"""
     error_type: str | None = None
-    trace_id: bytes = b""
-    late_output: bytes = b""
-    sealed: bool = False
-    """It is being written: nothing may be added."""
+    by_platform: bool = False
+    """The platform noticed the fault; else the function reported it."""
 
 
 class InitReport(msgspec.Struct, gc=False):
@@ -85,7 +79,8 @@ def iso_time(seconds: float) -> str:
 
 def billed_ms(duration_seconds: float, init_seconds: float | None) -> int:
     """What AWS bills for: run time and, since August 2025, initialisation, rounded up to the next millisecond."""
-    return max(1, math.ceil(round((duration_seconds + (init_seconds or 0.0)) * 1000, 3)))
+    microseconds = round((duration_seconds + (init_seconds or 0.0)) * 1e6)
+    return max(1, -(-microseconds // 1000))
 
 
 def start_message(record: InvocationStart, style: LogStyle) -> str | None:
@@ -106,13 +101,13 @@ def end_messages(record: InvocationEnd, style: LogStyle) -> list[str]:
     report = (
         f"REPORT RequestId: {request_id}\tDuration: {record.duration_seconds * 1000:.2f} ms\t"
         f"Billed Duration: {billed_ms(record.duration_seconds, record.init_seconds)} ms\t"
-        f"Memory Size: {style.memory_size_mb} MB\tMax Memory Used: {_megabytes(record.memory_bytes)} MB\t"
+        f"Memory Size: {style.memory_size_mb} MB\tMax Memory Used: {megabytes(record.memory_bytes)} MB\t"
     )
     if record.init_seconds is not None:
         report += f"Init Duration: {record.init_seconds * 1000:.2f} ms\t"
-    if record.status != "success":
+    if record.by_platform:
         report += f"Status: {record.status}\t"
-        if record.error_type is not None and record.status == "error":
+        if record.status == "error":
             report += f"Error Type: {record.error_type}\t"
     return [f"END RequestId: {request_id}\n", report + "\n"]
 
@@ -143,7 +138,7 @@ def _end_json(record: InvocationEnd, style: LogStyle) -> list[str]:
         "durationMs": round(record.duration_seconds * 1000, 3),
         "billedDurationMs": billed_ms(record.duration_seconds, record.init_seconds),
         "memorySizeMB": style.memory_size_mb,
-        "maxMemoryUsedMB": _megabytes(record.memory_bytes),
+        "maxMemoryUsedMB": megabytes(record.memory_bytes),
     }
     if record.init_seconds is not None:
         metrics["initDurationMs"] = round(record.init_seconds * 1000, 3)
@@ -161,5 +156,6 @@ def _platform(time: float, kind: str, record: dict[str, Any]) -> str:
     return msgspec.json.encode({"time": iso_time(time), "type": kind, "record": record}).decode() + "\n"
 
 
-def _megabytes(size: int | None) -> int:
-    return 0 if size is None else math.ceil(size / (1024 * 1024))
+def megabytes(size_bytes: int | None) -> int:
+    """Rounded up, as the REPORT line shows it; 0 where nobody counted."""
+    return 0 if size_bytes is None else -(-size_bytes // (1024 * 1024))

@@ -2,6 +2,8 @@
 
 Order holds per stream. Memory is bounded: output above the limit is dropped, counted, and the stream says so; where
 even records of invocations pile up, they are dropped too. Nothing here waits for the disk except ``flush``/``close``.
+An invocation without output that went well becomes text at once, in one formatting: text made later in the thread
+would hold the interpreter against the event loop. All other text is the thread's work.
 """
 
 import asyncio
@@ -13,18 +15,25 @@ import structlog
 from midge.clock import Clock, Timer
 from midge.model.limits import Limits
 from midge.observe.log_files import LogDirectory
-from midge.observe.log_records import InvocationEnd, LogStyle, Note, Output, Record
-from midge.observe.log_render import StreamRenderer
+from midge.observe.log_records import InvocationEnd, InvocationStart, LogStyle, Note, Output, Record
+from midge.observe.log_render import StreamRenderer, plain_template, render_plain
 
-_RECORD_BYTES = 256
+_RECORD_BYTES = 512
 """What a record without output counts for."""
 _SYNC_SECONDS = 1.0
+_PIECE = 200
+"""Records rendered between two writes: at each the event loop gets the interpreter back."""
+_FRESH_SECONDS = 0.05
+"""An invocation that took longer has its memory read at its end; a shorter one takes the last flush's figure."""
 
 
 class LogStream:
     """One environment's log stream. Made by ``LogWriter.open``."""
 
-    __slots__ = ("_writer", "dropped_bytes", "group", "memory_peak_bytes", "name", "renderer", "style")
+    __slots__ = (
+        "_last", "_started", "_template", "_writer", "dropped_bytes", "group", "memory_bytes", "memory_peak_bytes", "name",
+        "pending", "renderer", "style",
+    )  # fmt: skip
 
     def __init__(self, writer: "LogWriter", group: str, name: str, style: LogStyle, event_bytes: int) -> None:
         self._writer = writer
@@ -33,20 +42,59 @@ class LogStream:
         self.style = style
         self.renderer = StreamRenderer(style, event_bytes)
         self.memory_peak_bytes: Callable[[], int | None] | None = None
-        """Asked when records are flushed, for the REPORT lines that have no figure yet."""
+        """Reads the figure for REPORT; called in the writer's thread as well."""
+        self.memory_bytes: int | None = None
+        self.pending: list[Record | bytes] = []
         self.dropped_bytes = 0
+        self._template = plain_template(style)
+        self._started: InvocationStart | None = None
+        self._last: tuple[bytes, InvocationStart, InvocationEnd] | None = None
+
+    def start(self, time: float, request_id: bytes) -> None:
+        """An invocation begins. Its line is written with its first output, or at its end."""
+        self._started = InvocationStart(time, request_id)
+
+    def end(self, end: InvocationEnd) -> None:
+        """The invocation that began last has ended."""
+        start, self._started = self._started, None
+        if end.memory_bytes is None:
+            if end.duration_seconds > _FRESH_SECONDS or end.init_seconds is not None or self.memory_bytes is None:
+                self.measure()
+            end.memory_bytes = self.memory_bytes
+        if start is not None and self._template is not None and end.init_seconds is None and not end.by_platform:
+            text = render_plain(self._template, start.time, end)
+            self._last = (text, start, end)
+            self._writer.add(self, text)
+            return
+        if start is not None:
+            self._writer.add(self, start)
+        self._writer.add(self, end)
 
     def add(self, record: Record) -> None:
-        """Hand over a record."""
+        """Hand over a record of another kind."""
+        if self._started is not None:
+            self._writer.add(self, self._started)
+            self._started = None
         self._writer.add(self, record)
 
     def output(self, time: float, data: bytes) -> None:
         """Hand over output of the function."""
-        self._writer.add_output(self, Output(time, data))
+        if not self._writer.room(self, len(data)):
+            return
+        last = self._last
+        if self._started is None and last is not None:
+            self._last = None
+            # Read after the answer, written before it: it belongs before the END line, if that is still here.
+            for place in range(len(self.pending) - 1, -1, -1):
+                if self.pending[place] is last[0]:
+                    self.pending[place : place + 1] = [last[1], Output(time, data), last[2]]
+                    return
+        self.add(Output(time, data))
 
-    def late_output(self, end: InvocationEnd, time: float, data: bytes) -> None:
-        """Hand over output that was read after ``end`` was added and was written before it."""
-        self._writer.add_late(self, end, time, data)
+    def measure(self) -> None:
+        """Read the memory's peak."""
+        if self.memory_peak_bytes is not None:
+            self.memory_bytes = self.memory_peak_bytes()
 
 
 class LogWriter:
@@ -58,7 +106,7 @@ class LogWriter:
         self._limits = limits
         self._log = structlog.get_logger("midge.logs")
         self._executor = ThreadPoolExecutor(1, "log-writer")
-        self._pending: list[tuple[LogStream, Record]] = []
+        self._dirty: list[LogStream] = []
         self._pending_bytes = 0
         self._writing: asyncio.Future[None] | None = None
         self._writing_bytes = 0
@@ -78,26 +126,21 @@ class LogWriter:
         """What is held in memory."""
         return self._pending_bytes + self._writing_bytes
 
-    def add(self, stream: LogStream, record: Record) -> None:
+    def add(self, stream: LogStream, record: Record | bytes) -> None:
+        """For streams: put a record into the stream's pending list, unless there is no room left at all."""
         if self._pending_bytes + self._writing_bytes > 2 * self._limits.pending_log_bytes:
             self.dropped_records += 1
             return
         self._pending_bytes += _RECORD_BYTES
-        self._pending.append((stream, record))
+        pending = stream.pending
+        if not pending:
+            self._dirty.append(stream)
+        pending.append(record)
         if self._timer is None:
             self._timer = self._clock.call_later(self._limits.log_flush_seconds, self._flush_due)
 
-    def add_output(self, stream: LogStream, record: Output) -> None:
-        if self._room(stream, len(record.data)):
-            self.add(stream, record)
-
-    def add_late(self, stream: LogStream, end: InvocationEnd, time: float, data: bytes) -> None:
-        if end.sealed:
-            self.add_output(stream, Output(time, data))
-        elif self._room(stream, len(data)):
-            end.late_output += data
-
-    def _room(self, stream: LogStream, size: int) -> bool:
+    def room(self, stream: LogStream, size: int) -> bool:
+        """For streams: may so much output be kept? If not, it is counted as dropped."""
         if self._pending_bytes + self._writing_bytes + size > self._limits.pending_log_bytes:
             self.dropped_bytes += size
             stream.dropped_bytes += size
@@ -113,16 +156,19 @@ class LogWriter:
 
     def _start_writing(self) -> None:
         now = self._clock.monotonic()
+        self._note_drops()
         sync = self._unsynced and now - self._synced_at >= _SYNC_SECONDS
-        batch, self._pending = self._pending, []
-        if not batch and not sync and not self._dropped_streams:
+        dirty, self._dirty = self._dirty, []
+        if not dirty and not sync:
             if self._unsynced:
                 self._timer = self._clock.call_later(_SYNC_SECONDS, self._flush_due)
             return
-        self._note_drops(batch)
-        self._seal(batch)
+        batch: list[tuple[LogStream, list[Record | bytes]]] = []
+        for stream in dirty:
+            batch.append((stream, stream.pending))
+            stream.pending = []
         self._writing_bytes, self._pending_bytes = self._pending_bytes, 0
-        self._unsynced = not sync
+        self._unsynced = bool(batch) or not sync
         if sync:
             self._synced_at = now
         loop = asyncio.get_running_loop()
@@ -134,46 +180,35 @@ class LogWriter:
         self._writing_bytes = 0
         if not future.cancelled() and (error := future.exception()) is not None:
             self._log.error("function log could not be written", error=str(error))
-        if self._timer is None and (self._pending or self._unsynced):
+        if self._timer is None and (self._dirty or self._unsynced):
             self._timer = self._clock.call_later(self._limits.log_flush_seconds, self._flush_due)
 
-    def _note_drops(self, batch: list[tuple[LogStream, Record]]) -> None:
-        for stream in self._dropped_streams:
+    def _note_drops(self) -> None:
+        dropped, self._dropped_streams = self._dropped_streams, set()
+        for stream in dropped:
             size, stream.dropped_bytes = stream.dropped_bytes, 0
-            batch.append((stream, Note(self._clock.now(), f"midge: {size} bytes of output were dropped here\n")))
+            stream.add(Note(self._clock.now(), f"midge: {size} bytes of output were dropped here\n"))
             self._log.warning("function output dropped", group=stream.group, stream=stream.name, bytes=size)
-        self._dropped_streams.clear()
 
-    @staticmethod
-    def _seal(batch: list[tuple[LogStream, Record]]) -> None:
-        """The thread reads the records from now on. Memory is read once per stream, not once per invocation."""
-        seen: dict[LogStream, int | None] = {}
-        for stream, record in batch:
-            if type(record) is not InvocationEnd:
-                continue
-            record.sealed = True
-            if record.memory_bytes is None and stream.memory_peak_bytes is not None:
-                if stream not in seen:
-                    seen[stream] = stream.memory_peak_bytes()
-                record.memory_bytes = seen[stream]
-
-    def _write(self, batch: list[tuple[LogStream, Record]], sync: bool) -> None:
-        """In the thread."""
-        events: dict[LogStream, list[bytes]] = {}
-        for stream, record in batch:
-            lines = events.get(stream)
-            if lines is None:
-                lines = events[stream] = []
-            stream.renderer.render(record, lines)
-        for stream, lines in events.items():
-            if lines:
-                self._directory.append(stream.group, stream.name, b"".join(lines))
+    def _write(self, batch: list[tuple[LogStream, list[Record | bytes]]], sync: bool) -> None:
+        """In the thread. What was appended before is synced first, so that no file is synced while it is hot."""
         if sync:
             self._directory.sync()
+        for stream, records in batch:
+            stream.measure()
+            for start in range(0, len(records), _PIECE):
+                events: list[bytes] = []
+                for record in records[start : start + _PIECE]:
+                    if isinstance(record, bytes):
+                        events.append(record)
+                    else:
+                        stream.renderer.render(record, events)
+                if events:
+                    self._directory.append(stream.group, stream.name, b"".join(events))
 
     async def flush(self) -> None:
         """Return when everything handed over so far can be read back. Raises OSError."""
-        while self._writing is not None or self._pending or self._dropped_streams:
+        while self._writing is not None or self._dirty or self._dropped_streams:
             if self._writing is None:
                 self._start_writing()
             writing = self._writing
@@ -182,8 +217,6 @@ class LogWriter:
 
     async def close(self) -> None:
         """Write and sync what is left, and stop the thread. Raises OSError."""
-        if self._timer is not None:
-            self._timer.cancel()
         try:
             await self.flush()
         finally:

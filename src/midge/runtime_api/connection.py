@@ -23,6 +23,7 @@ _NEXT = b"/2018-06-01/runtime/invocation/next"
 _INVOCATION = b"/2018-06-01/runtime/invocation/"
 _INIT_ERROR = b"/2018-06-01/runtime/init/error"
 _ID_END = len(_INVOCATION) + 36
+_ACCEPTED = replies.ACCEPTED
 _JOINED_BYTES = 64 * 1024
 """Up to this size head and body are joined into one buffer; above it the copy costs more than a second buffer."""
 
@@ -73,7 +74,10 @@ class RuntimeConnection(asyncio.Protocol):
             return
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError:
+        except httptools.HttpParserCallbackError:
+            self._end(b"")
+            raise
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._end(replies.BAD_REQUEST)
             return
         if self._held and not self._hanging:
@@ -88,7 +92,7 @@ class RuntimeConnection(asyncio.Protocol):
         """Count what arrives of a message in further segments, whatever the parser makes of it."""
         limits = self._limits
         self._received += size
-        if self._body_limit:
+        if self._body_size:
             if self._received > 4 * limits.response_payload_bytes:
                 self._end(b"")
                 return False
@@ -115,13 +119,11 @@ class RuntimeConnection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         self._in_message = True
-        self._received = 0
-        self._url = b""
-        self._body = b""
-        self._body_size = 0
-        self._body_limit = 0
-        self._refused = False
-        self._trailers = None
+        self._url = self._body = b""
+        self._received = self._body_size = 0
+        if self._refused or self._trailers is not None:
+            self._refused = False
+            self._trailers = None
 
     def on_url(self, url: bytes) -> None:
         self._url = self._url + url if self._url else url
@@ -137,18 +139,17 @@ class RuntimeConnection(asyncio.Protocol):
             if len(self._trailers) < 8:
                 self._trailers[name] = value
 
-    def on_headers_complete(self) -> None:
-        limits = self._limits
-        self._body_limit = (
-            limits.response_payload_bytes if self._url.endswith(b"/response") else limits.runtime_api_error_bytes
-        )
-
     def on_body(self, body: bytes) -> None:
-        size = self._body_size = self._body_size + len(body)
-        if size > self._body_limit:
+        if not self._body_size:
+            limits, response = self._limits, self._url.endswith(b"/response")
+            self._body_limit = limits.response_payload_bytes if response else limits.runtime_api_error_bytes
+            if len(body) <= self._body_limit:
+                self._body_size = len(body)
+                self._body = body
+                return
+        self._body_size += len(body)
+        if self._body_size > self._body_limit:
             self._overflow()
-        elif not self._body:
-            self._body = body
         elif isinstance(self._body, list):
             self._body.append(body)
         else:
@@ -162,13 +163,13 @@ class RuntimeConnection(asyncio.Protocol):
             return
         if self._refused:
             return
-        url = self._url
+        url, body = self._url, self._body
         if url == _NEXT:
             self._next()
             return
-        reply = self._post(url, self._body if isinstance(self._body, bytes) else b"".join(self._body))
         self._body = b""
-        self._held += replies.ACCEPTED if reply is None else reply
+        reply = self._post(url, body if isinstance(body, bytes) else b"".join(body))
+        self._held += _ACCEPTED if reply is None else reply
 
     # what the calls mean
 
