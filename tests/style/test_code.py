@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sources import PACKAGE, python_files, tree, where
+from style.sources import PACKAGE, python_files, tree, where
 
 MODULE_LINES = 400
 FUNCTION_LINES = 60

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 import pytest
-from sources import ROOT, tracked
+from style.sources import ROOT, tracked
 
 from midge.cli.main import main
 
