@@ -53,6 +53,7 @@ class Invocations:
         qualifier: str | None,
         payload: bytes,
         parameters: InvokeParameters,
+        *,
         request_id: bytes,
         trace_id: bytes,
         done: Done,
@@ -100,7 +101,9 @@ class Invocations:
             document = msgspec.json.format(base64.b64decode(encoded, validate=True), indent=-1)
         except (binascii.Error, msgspec.DecodeError, RecursionError):
             raise ServiceError(
-                "InvalidRequestContentException", "Client context must be a valid Base64-encoded JSON object.", Type="User"
+                "InvalidRequestContentException",
+                "Client context must be a valid Base64-encoded JSON object.",
+                Type="User",
             ) from None
         if b"\r" in document or b"\n" in document or b"\x00" in document:
             raise invalid_parameter("Client context must not contain control characters.")

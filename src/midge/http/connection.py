@@ -89,6 +89,7 @@ class AwsEndpoint(asyncio.Protocol):
         self._listener.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        del exc
         self._gate.open -= 1
         self._transport = None
         self._listener.closed(self)
@@ -167,13 +168,16 @@ class AwsEndpoint(asyncio.Protocol):
         exchange.method = self._parser.get_method()
         authorization = known[_AUTHORIZATION]
         if authorization is not None:
-            exchange.scope = self._answerers.scope(authorization)
+            try:
+                exchange.scope = self._answerers.scope(authorization)
+            except ServiceError as error:
+                exchange.refused = self._answerers.render_error(error)
         kind = exchange.kind = self._answerers.routes.kind(exchange.method, exchange.url, exchange.scope)
         if kind is _INVOKE:
             exchange.body_limit = limits.payload_bytes
         else:
             exchange.body_limit = _INTERNAL_BODY_BYTES if kind is _INTERNAL else limits.api_body_bytes
-        exchange.refused = self._refuse_head(exchange, head_bytes)
+        exchange.refused = self._refuse_head(exchange, head_bytes) or exchange.refused
         if kind is _RELAY or known[_EXPECT] is not None:
             self._begin_body(exchange)
 
@@ -303,7 +307,13 @@ class AwsEndpoint(asyncio.Protocol):
             body = exchange.body if exchange.chunks is None else exchange.whole_body()
             done = partial(self._invoked, exchange)
             runs = answerers.invocations.invoke(
-                function, qualifier, body, parameters, exchange.request_id, exchange.trace_id, done
+                function,
+                qualifier,
+                body,
+                parameters,
+                request_id=exchange.request_id,
+                trace_id=exchange.trace_id,
+                done=done,
             )
         except ServiceError as error:
             self._answer(exchange, answerers.render_error(error))
@@ -338,7 +348,7 @@ class AwsEndpoint(asyncio.Protocol):
                 response = await self._answerers.api(request, exchange.scope)
         except ServiceError as error:
             response = self._answerers.render_error(error)
-        except Exception:
+        except Exception:  # noqa: BLE001 - the one place where an operation's mistake becomes an answer
             structlog.get_logger("midge.http").exception("request failed", method=request.method, path=request.path)
             response = refusals.internal_error()
         self._answer(exchange, response)

@@ -28,7 +28,9 @@ class Operations(Protocol):
 class ControlPlane:
     """Answers requests for the Lambda API, but for invocations, which the listener begins itself."""
 
-    def __init__(self, model: ServiceModel, operations: Operations, ids: RequestIds, *, region: str, address: str) -> None:
+    def __init__(
+        self, model: ServiceModel, operations: Operations, ids: RequestIds, *, region: str, address: str
+    ) -> None:
         """``region`` and ``address`` (host and port) stand in where a request names none."""
         self._model = model
         self._router = Router(model)

@@ -6,15 +6,14 @@ the scope, where there is one, decides.
 """
 
 import re
+from typing import TypeVar
 from urllib.parse import parse_qs, unquote
 
-import msgspec
-
+from midge.api.names import resolve
+from midge.api.services import CallContext
 from midge.http.exchange import Kind
 from midge.http.ports import Scope
-from midge.model.errors import ServiceError
 from midge.model.functions import FunctionId
-from midge.model.names import FunctionReference, parse_function_name
 
 _DATED = re.compile(rb"/20\d\d-\d\d-\d\d/")
 _INVOKE = re.compile(rb"/2015-03-31/functions/([^/?]+)/invocations/?(?:\?(.*))?", re.DOTALL)
@@ -23,20 +22,13 @@ _CACHED = 4_096
 _CACHED_URL_BYTES = 512
 
 
-class InvokeRoute(msgspec.Struct, frozen=True):
-    """An invocation's path, taken apart; ``refused`` when it names no function."""
-
-    reference: FunctionReference | None
-    refused: ServiceError | None = None
-
-
 class Routes:
     """Classifies requests. ``account`` and ``region`` stand in where a request names none."""
 
     def __init__(self, account: str, region: str) -> None:
         self._account = account
         self._region = region
-        self._invokes: dict[bytes, InvokeRoute | None] = {}
+        self._invokes: dict[bytes, _InvokeTarget | None] = {}
         self._functions: dict[tuple[bytes, str], tuple[FunctionId, str | None]] = {}
 
     def kind(self, method: bytes, url: bytes, scope: Scope | None) -> Kind:
@@ -48,7 +40,7 @@ class Routes:
             return Kind.INTERNAL
         elif not _DATED.match(url):
             return Kind.RELAY
-        if method == b"POST" and self._invoke_route(url) is not None:
+        if method == b"POST" and self._invoke_target(url) is not None:
             return Kind.INVOKE
         return Kind.API
 
@@ -58,47 +50,42 @@ class Routes:
         found = self._functions.get((url, region))
         if found is None:
             found = self._name(url, region)
-            if len(url) <= _CACHED_URL_BYTES:
-                if len(self._functions) >= _CACHED:
-                    self._functions.clear()
-                self._functions[url, region] = found
+            _remember(self._functions, (url, region), found, len(url))
         return found
 
     def _name(self, url: bytes, region: str) -> tuple[FunctionId, str | None]:
-        route = self._invoke_route(url)
-        if route is None or route.reference is None:
-            assert route is not None
-            assert route.refused is not None
-            raise route.refused
-        reference = route.reference
-        if reference.region is not None and reference.region != region:
-            raise ServiceError(
-                "ResourceNotFoundException",
-                f"Functions from '{reference.region}' are not reachable in this region ('{region}')",
-                Type="User",
-            )
-        function = FunctionId(account=reference.account or self._account, region=region, name=reference.name)
-        return function, reference.qualifier
+        target = self._invoke_target(url)
+        assert target is not None
+        context = CallContext(account=self._account, region=region, request_id="", base_url="")
+        named = resolve("InvokeFunction", target[0], target[1], context)
+        return named.function, named.qualifier
 
-    def _invoke_route(self, url: bytes) -> InvokeRoute | None:
-        if url in self._invokes:
+    def _invoke_target(self, url: bytes) -> "_InvokeTarget | None":
+        try:
             return self._invokes[url]
-        route = _parse_invoke(url)
-        if len(url) <= _CACHED_URL_BYTES:
-            if len(self._invokes) >= _CACHED:
-                self._invokes.clear()
-            self._invokes[url] = route
-        return route
+        except KeyError:
+            target = _parse_invoke(url)
+            _remember(self._invokes, url, target, len(url))
+            return target
 
 
-def _parse_invoke(url: bytes) -> InvokeRoute | None:
+_InvokeTarget = tuple[str, str | None]
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+
+
+def _remember(cache: dict[_Key, _Value], key: _Key, value: _Value, size_bytes: int) -> None:
+    if size_bytes <= _CACHED_URL_BYTES:
+        if len(cache) >= _CACHED:
+            cache.clear()
+        cache[key] = value
+
+
+def _parse_invoke(url: bytes) -> _InvokeTarget | None:
+    """FunctionName and Qualifier as the caller wrote them; None if this is not the Invoke operation's path."""
     match = _INVOKE.fullmatch(url)
     if match is None:
         return None
-    name = unquote(match[1].decode("latin-1"))
     query = parse_qs((match[2] or b"").decode("latin-1"), keep_blank_values=True)
     qualifiers = query.get("Qualifier")
-    try:
-        return InvokeRoute(parse_function_name(name, qualifiers[0] if qualifiers else None))
-    except ServiceError as error:
-        return InvokeRoute(None, error)
+    return unquote(match[1].decode("latin-1")), qualifiers[0] if qualifiers else None

@@ -192,7 +192,7 @@ class ExecutionEnvironment:
     # an invocation
 
     def run(self, invocation: Invocation) -> None:
-        """Hand an invocation to the runtime. Raises IllegalMove unless it is ready."""
+        """Hand an invocation to the runtime. Raises IllegalMoveError unless it is ready."""
         self.state = follow(self.state, _RUN)
         now, wall = self._monotonic(), self._now()
         timeout = self.version.timeout_seconds
@@ -422,4 +422,3 @@ class ExecutionEnvironment:
     def _gone(self) -> None:
         self._stream.memory_peak_bytes = None
         self._owner.environment_ended(self)
-

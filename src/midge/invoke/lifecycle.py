@@ -46,7 +46,7 @@ class EnvironmentEvent(IntEnum):
     """Its process has ended, or could not be started."""
 
 
-class IllegalMove(AssertionError):
+class IllegalMoveError(AssertionError):
     """An event that the state does not allow: a programming error."""
 
 
@@ -77,8 +77,8 @@ TABLE: tuple[tuple[EnvironmentState | None, ...], ...] = tuple(
 
 
 def follow(state: EnvironmentState, event: EnvironmentEvent) -> EnvironmentState:
-    """The state after ``event``. Raises IllegalMove where the table has none."""
+    """The state after ``event``. Raises IllegalMoveError where the table has none."""
     after = TABLE[state][event]
     if after is None:
-        raise IllegalMove(f"{event.name} while {state.name}")
+        raise IllegalMoveError(f"{event.name} while {state.name}")
     return after

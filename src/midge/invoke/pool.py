@@ -21,7 +21,11 @@ class EnvironmentPool:
     """See the module. ``on_empty`` is called once, when a draining pool has nothing left."""
 
     def __init__(
-        self, platform: Platform, version: FunctionVersion, task_root: Path, on_empty: "Callable[[EnvironmentPool], None]"
+        self,
+        platform: Platform,
+        version: FunctionVersion,
+        task_root: Path,
+        on_empty: "Callable[[EnvironmentPool], None]",
     ) -> None:
         self._platform = platform
         self._on_empty = on_empty

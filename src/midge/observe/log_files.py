@@ -51,7 +51,7 @@ class LogDirectory:
         descriptor, size = self._descriptor(path)
         if size and size + len(lines) > self._stream_file_bytes:
             self._close(path)
-            os.replace(path, path.with_name(path.name + ".1"))
+            path.replace(path.with_name(path.name + ".1"))
             descriptor, size = self._descriptor(path)
         view = memoryview(lines)
         while view:

@@ -95,8 +95,8 @@ class StreamRenderer:
             self._partial = self._partial[self._event_bytes :]
 
     def _line(self, time: float, line: bytes, events: list[bytes]) -> None:
-        for start in range(0, len(line), self._event_bytes):
-            events.append(_event(time, line[start : start + self._event_bytes].decode("utf-8", "replace")))
+        pieces = (line[start : start + self._event_bytes] for start in range(0, len(line), self._event_bytes))
+        events.extend(_event(time, piece.decode("utf-8", "replace")) for piece in pieces)
 
 
 def _event(time: float, message: str) -> bytes:

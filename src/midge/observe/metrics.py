@@ -16,7 +16,15 @@ DURATION_BOUNDS_SECONDS = (
 class FunctionMetrics:
     """The counters of one function."""
 
-    __slots__ = ("cold_starts", "duration_buckets", "duration_seconds", "errors", "invocations", "throttles", "timeouts")
+    __slots__ = (
+        "cold_starts",
+        "duration_buckets",
+        "duration_seconds",
+        "errors",
+        "invocations",
+        "throttles",
+        "timeouts",
+    )
 
     def __init__(self) -> None:
         self.invocations = 0

@@ -32,8 +32,20 @@ class RuntimeConnection(asyncio.Protocol):
     """Server side of one connection; ``session`` is shared by all connections of one environment."""
 
     __slots__ = (
-        "_body", "_body_limit", "_body_size", "_held", "_hanging", "_received", "_in_message", "_limits", "_parser",
-        "_refused", "_trailers", "_transport", "_url", "_session",
+        "_body",
+        "_body_limit",
+        "_body_size",
+        "_hanging",
+        "_held",
+        "_in_message",
+        "_limits",
+        "_parser",
+        "_received",
+        "_refused",
+        "_session",
+        "_trailers",
+        "_transport",
+        "_url",
     )  # fmt: skip
 
     def __init__(self, session: RuntimeSession, limits: Limits) -> None:
@@ -55,7 +67,7 @@ class RuntimeConnection(asyncio.Protocol):
     # asyncio's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        stream = cast(asyncio.Transport, transport)
+        stream = cast("asyncio.Transport", transport)
         self._session.connections += 1
         if self._session.connections > self._limits.runtime_api_connections:
             stream.abort()
@@ -63,6 +75,7 @@ class RuntimeConnection(asyncio.Protocol):
         self._transport = stream
 
     def connection_lost(self, exc: Exception | None) -> None:
+        del exc
         self._session.connections -= 1
         self._transport = None
         self._session.hang_up(self)

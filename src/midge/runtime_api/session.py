@@ -68,7 +68,8 @@ class RuntimeSession:
     def send(self, request_id: bytes, head: bytes, payload: bytes) -> None:
         """Hand over an event: ``head`` is its whole HTTP response head. Asserts that GET /next hangs."""
         connection = self.waiting
-        assert connection is not None and self.state is _READY
+        assert connection is not None
+        assert self.state is _READY
         self.state = _RUNNING
         self.waiting = None
         self.request_id = request_id

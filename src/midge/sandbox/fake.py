@@ -1,0 +1,236 @@
+"""The Sandbox port without processes: runtimes that a test plays, speaking the real Runtime API in memory.
+
+A ``FakeRuntime`` sends the bytes that a runtime client would send and takes apart the bytes that come back. What it
+does is decided by callbacks or by the test itself. Everything passes through the event loop, so that nothing happens
+inside a call that a real socket would have put between two.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import httptools
+
+from midge.sandbox.port import ProcessExit, SandboxError, StartRequest
+
+_PATH = "/2018-06-01/runtime"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An invocation as the runtime sees it; header names are in lower case."""
+
+    request_id: str
+    headers: Mapping[str, str]
+    payload: bytes
+
+
+@dataclass(slots=True)
+class _Reply:
+    status: int = 0
+    headers: dict[str, str] = field(default_factory=dict[str, str])
+    body: bytes = b""
+
+
+class _MemoryTransport(asyncio.Transport):
+    """The server's end of a connection without a socket."""
+
+    def __init__(self, receive: Callable[[bytes], None], lost: Callable[[], None]) -> None:
+        super().__init__()
+        self._receive = receive
+        self._lost = lost
+        self._closing = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if not self._closing:
+            asyncio.get_running_loop().call_soon(self._receive, bytes(data))
+
+    def is_closing(self) -> bool:
+        return self._closing
+
+    def close(self) -> None:
+        if not self._closing:
+            self._closing = True
+            asyncio.get_running_loop().call_soon(self._lost)
+
+    def abort(self) -> None:
+        self.close()
+
+
+class FakeRuntime:
+    """One environment: a runtime's side of the Runtime API, and the sandbox's side of the port."""
+
+    def __init__(self, request: StartRequest, on_event: "Callable[[FakeRuntime, Event], None]") -> None:
+        self.request = request
+        self.events: list[Event] = []
+        self.replies: list[tuple[int, bytes]] = []
+        """Status and body of every reply that was not an event."""
+        self.killed = False
+        self.ended = False
+        self.memory_bytes: int | None = 34 * 1024 * 1024
+        self._on_event = on_event
+        self._undrained = b""
+        self._connection: asyncio.Protocol | None = None
+        self._transport: _MemoryTransport | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._reply = _Reply()
+
+    # what a runtime does
+
+    def send(self, data: bytes) -> None:
+        """Send bytes as they are, over the connection that is open or a new one."""
+        connection = self._connection
+        if connection is None:
+            connection = self._connection = self.request.runtime_api()
+            self._transport = _MemoryTransport(self._receive, self.disconnect)
+            self._parser = httptools.HttpResponseParser(self)
+            connection.connection_made(self._transport)
+        connection.data_received(data)
+
+    def next(self) -> None:
+        """Ask for an event."""
+        self.send(_request("GET", f"{_PATH}/invocation/next"))
+
+    def respond(self, payload: bytes, *, request_id: str | None = None, then_next: bool = False) -> None:
+        """Answer the event received last; ``then_next`` asks for another in the same segment."""
+        request_id = request_id or self.events[-1].request_id
+        following = _request("GET", f"{_PATH}/invocation/next") if then_next else b""
+        self.send(_request("POST", f"{_PATH}/invocation/{request_id}/response", payload) + following)
+
+    def fail(self, error_type: str, payload: bytes) -> None:
+        """Answer the event received last with an error."""
+        path = f"{_PATH}/invocation/{self.events[-1].request_id}/error"
+        self.send(_request("POST", path, payload, error_type))
+
+    def fail_init(self, error_type: str, payload: bytes) -> None:
+        """Report that initialisation failed."""
+        self.send(_request("POST", f"{_PATH}/init/error", payload, error_type))
+
+    def disconnect(self) -> None:
+        """Close the connection."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.connection_lost(None)
+
+    def write_output(self, data: bytes) -> None:
+        """Write to stdout; the platform reads it at once."""
+        if not self.ended:
+            self.request.on_output(data)
+
+    def hold_output(self, data: bytes) -> None:
+        """Write to stdout; the platform reads it only when it drains."""
+        self._undrained += data
+
+    def exit(self, code: int = 0, signal: int | None = None, *, out_of_memory: bool = False) -> None:
+        """End the process."""
+        if self.ended:
+            return
+        self.drain_output()
+        self.ended = True
+        self.request.on_exit(ProcessExit(code=code, signal=signal, out_of_memory=out_of_memory))
+        self.disconnect()
+
+    # the port
+
+    def drain_output(self) -> None:
+        data, self._undrained = self._undrained, b""
+        if data:
+            self.write_output(data)
+
+    def kill(self) -> None:
+        self.killed = True
+        if not self.ended:
+            asyncio.get_running_loop().call_soon(self.exit, 0, 9)
+
+    def memory_peak_bytes(self) -> int | None:
+        return self.memory_bytes
+
+    # httptools
+
+    def on_message_begin(self) -> None:
+        self._reply = _Reply()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._reply.headers[name.decode().lower()] = value.decode()
+
+    def on_body(self, body: bytes) -> None:
+        self._reply.body += body
+
+    def on_message_complete(self) -> None:
+        reply, status = self._reply, self._parser.get_status_code()
+        if status != 200:
+            self.replies.append((status, reply.body))
+            return
+        event = Event(reply.headers["lambda-runtime-aws-request-id"], reply.headers, reply.body)
+        self.events.append(event)
+        self._on_event(self, event)
+
+    def _receive(self, data: bytes) -> None:
+        if not self.ended and self._connection is not None:
+            self._parser.feed_data(data)
+
+
+def _request(method: str, path: str, body: bytes = b"", error_type: str | None = None) -> bytes:
+    head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:9001\r\n"
+    if error_type is not None:
+        head += f"Lambda-Runtime-Function-Error-Type: {error_type}\r\n"
+    if method == "POST":
+        head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    return head.encode() + b"\r\n" + body
+
+
+def ask_at_once(runtime: FakeRuntime) -> None:
+    """A runtime that initialises at once."""
+    runtime.next()
+
+
+def echo(runtime: FakeRuntime, event: Event) -> None:
+    """A function that returns its event."""
+    runtime.respond(event.payload, then_next=True)
+
+
+def do_nothing(runtime: FakeRuntime, event: Event) -> None:
+    """A function that never ends by itself."""
+    del runtime, event
+
+
+class FakeSandbox:
+    """Starts fake runtimes. ``on_start`` and ``on_event`` are what they do by themselves."""
+
+    def __init__(
+        self,
+        on_event: Callable[[FakeRuntime, Event], None] = echo,
+        on_start: Callable[[FakeRuntime], None] = ask_at_once,
+    ) -> None:
+        self.on_event = on_event
+        self.on_start = on_start
+        self.runtimes: list[FakeRuntime] = []
+        """Every environment ever started, in order."""
+        self.refuses = False
+        """While true, no environment can be started."""
+
+    def running(self) -> list[FakeRuntime]:
+        """The environments that have not ended."""
+        return [runtime for runtime in self.runtimes if not runtime.ended]
+
+    async def start(self, request: StartRequest) -> FakeRuntime:
+        if self.refuses:
+            raise SandboxError("the fake sandbox was told to refuse")
+        runtime = FakeRuntime(request, self._event)
+        self.runtimes.append(runtime)
+        asyncio.get_running_loop().call_soon(self._begin, runtime)
+        return runtime
+
+    def _begin(self, runtime: FakeRuntime) -> None:
+        if not runtime.ended:
+            self.on_start(runtime)
+
+    def _event(self, runtime: FakeRuntime, event: Event) -> None:
+        self.on_event(runtime, event)
+
+    async def expect(self, runtime: str) -> None:
+        del runtime
+
+    async def close(self) -> None:
+        for runtime in self.running():
+            runtime.exit(0, 9)
