@@ -30,8 +30,7 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Try everything; takes a tenth of a second and leaves nothing behind."""
-    findings = [_machine(), *_namespaces(), _cgroups(), _rights()]
-    return [finding for finding in findings if finding is not None]
+    return [_machine(), *_namespaces(), _cgroups(), _rights()]
 
 
 def isolates(findings: list[Finding]) -> bool:

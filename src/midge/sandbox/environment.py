@@ -62,7 +62,7 @@ class Stem:
         api, endpoint = (socket.socket(fileno=descriptor) for descriptor in descriptors[:2])
         self.output = descriptors[2]
         os.set_blocking(self.output, False)
-        self._servers.append(await loop.create_server(lambda: self.runtime_api(), sock=api))
+        self._servers.append(await loop.create_server(lambda: self.runtime_api(), sock=api))  # noqa: PLW0108 (replaced later)
         self._servers.append(await loop.create_server(self._endpoint, sock=endpoint))
         return descriptors[3:]
 
@@ -92,9 +92,7 @@ def _resolve(future: asyncio.Future[None]) -> None:
 class NamespacedEnvironment:
     """An environment with its function: implements ``port.SandboxedEnvironment``."""
 
-    def __init__(
-        self, stem: Stem, request: StartRequest, on_ended: Callable[["NamespacedEnvironment"], None]
-    ) -> None:
+    def __init__(self, stem: Stem, request: StartRequest, on_ended: Callable[["NamespacedEnvironment"], None]) -> None:
         self.stem = stem
         self._request = request
         self._on_ended = on_ended

@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -176,9 +177,7 @@ class NamespaceSandbox:
         if zygote.runtimes is None:
             raise SandboxError("this runtime cannot be forked")
         try:
-            await zygote.runtimes.fork(
-                {"init_pid": stem.pid}, [*ends, *lists], lambda end: stem.on_runtime_ended(end)
-            )
+            await zygote.runtimes.fork({"init_pid": stem.pid}, [*ends, *lists], lambda end: stem.on_runtime_ended(end))  # noqa: PLW0108 (replaced later)
         finally:
             for descriptor in ends:
                 os.close(descriptor)
@@ -275,5 +274,4 @@ class NamespaceSandbox:
 
 def _is_initial_root() -> bool:
     """Whether user 0 here is user 0 of the machine: the user namespace maps everything."""
-    with open("/proc/self/uid_map", encoding="ascii") as file:
-        return file.read().split() == ["0", "0", "4294967295"]
+    return Path("/proc/self/uid_map").read_text("ascii").split() == ["0", "0", "4294967295"]

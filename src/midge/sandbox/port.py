@@ -25,7 +25,14 @@ class ProcessExit:
         """AWS's words for it: 'exit status 1', 'signal: killed'."""
         if self.signal is None:
             return f"exit status {self.code}"
-        names = {6: "aborted", 7: "bus error", 8: "floating point exception", 9: "killed", 11: "segmentation fault", 15: "terminated"}
+        names = {
+            6: "aborted",
+            7: "bus error",
+            8: "floating point exception",
+            9: "killed",
+            11: "segmentation fault",
+            15: "terminated",
+        }
         return f"signal: {names.get(self.signal, self.signal)}"
 
 

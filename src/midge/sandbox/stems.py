@@ -24,7 +24,9 @@ _RETRY_SECONDS = 1.0
 class StemPool(Generic[T]):
     """Prepares values of ``T`` ahead of demand; ``target`` of them when nobody waits."""
 
-    def __init__(self, prepare: Callable[[], Awaitable[T]], discard: Callable[[T], None], target: int, clock: Clock) -> None:
+    def __init__(
+        self, prepare: Callable[[], Awaitable[T]], discard: Callable[[T], None], target: int, clock: Clock
+    ) -> None:
         self._prepare = prepare
         self._discard = discard
         self._target = target
@@ -74,7 +76,7 @@ class StemPool(Generic[T]):
     async def _prepare_one(self) -> None:
         try:
             stem = await self._prepare()
-        except Exception as error:  # told to whoever waits; otherwise logged and tried again later
+        except Exception as error:  # noqa: BLE001 (told to whoever waits; otherwise logged and tried again later)
             self._fail(error)
             return
         self._deliver(stem)

@@ -120,7 +120,7 @@ class Zygote:
         forkers = [self.inits] if self.runtimes is None else [self.inits, self.runtimes]
         theirs = [forker.theirs for forker in forkers]
         environment = {"PATH": os.defpath, "LANG": "C.UTF-8"}
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: ASYNC220 (vfork: it takes no time, and no watcher)
             self._command(theirs),
             pass_fds=[end.fileno() for end in theirs],
             stdin=subprocess.DEVNULL,

@@ -50,7 +50,11 @@ def find(version: str) -> Interpreter | None:
             continue
         try:
             answer = subprocess.run(
-                [str(candidate), "-I", "-c", _PROBE], capture_output=True, text=True, timeout=_PROBE_SECONDS, check=False
+                [str(candidate), "-I", "-c", _PROBE],
+                capture_output=True,
+                text=True,
+                timeout=_PROBE_SECONDS,
+                check=False,
             )
         except (OSError, subprocess.TimeoutExpired):
             continue

@@ -5,21 +5,25 @@ client's Python half, which functions see, is AWS's; only its transport may be a
 put first on the path by midge).
 """
 
+from __future__ import annotations
+
 import importlib
-import importlib.util
-import json
 import os
 import sys
+
+TYPE_CHECKING = False  # importing typing would cost every environment its memory
+if TYPE_CHECKING:
+    from typing import Any
 
 _SITE = f"python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
 _LAYERS = [f"/opt/python/lib/{_SITE}", "/opt/python"]
 _ALWAYS = ["awslambdaric.bootstrap", "awslambdaric.lambda_literals", "encodings.idna"]
 _CLIENT = {"awslambdaric", "runtime_client", "simplejson", "snapshot_restore_py"}
-_preloaded = set()
+_preloaded: set[str] = set()
 """Top-level names that the zygote imported from the runtime's own directory, but for the client and what it needs."""
 
 
-def preload(modules):
+def preload(modules: list[str]) -> None:
     """Import, before any fork, what every function of this Python version would import."""
     for name in (*_ALWAYS, *modules):
         importlib.import_module(name)
@@ -32,7 +36,7 @@ def preload(modules):
     _preloaded.difference_update(_CLIENT)
 
 
-def _yield_to_function(task_root):
+def _yield_to_function(task_root: str) -> None:
     """A function that brings its own copy of a preloaded library gets its own, as it would on AWS.
 
     If it brings one, everything preloaded goes: the libraries import each other.
@@ -49,19 +53,20 @@ def _yield_to_function(task_root):
                 del sys.modules[loaded]
 
 
-def _go(handler, task_root):
+def _go(handler: str, task_root: str) -> None:
     if os.environ.get("AWS_LAMBDA_LOG_FORMAT") or os.environ.get("AWS_LAMBDA_LOG_LEVEL"):
         # Both are read when the client is imported, and the zygote imported it before it knew.
         for name in ("lambda_runtime_log_utils", "bootstrap"):
             importlib.reload(importlib.import_module("awslambdaric." + name))
-    from awslambdaric import bootstrap
     from awslambdaric.lambda_runtime_client import LambdaRuntimeClient
+
+    bootstrap: Any = importlib.import_module("awslambdaric.bootstrap")
 
     sys.path[0:0] = [place for place in [task_root, *_LAYERS] if place not in sys.path and os.path.isdir(place)]
     bootstrap.run(handler, LambdaRuntimeClient(os.environ["AWS_LAMBDA_RUNTIME_API"]))
 
 
-def run(assignment):
+def run(assignment: dict[str, Any]) -> None:
     """Go on as the function of ``assignment`` in this forked process; returns when the runtime ends."""
     os.environ.clear()
     os.environ.update(assignment["environment"])

@@ -12,6 +12,8 @@ Messages on the control socket (JSON, one per packet):
   init:  {"exit": 0, "signal": null}   how the runtime's process ended
 """
 
+from __future__ import annotations
+
 import base64
 import json
 import os
@@ -21,19 +23,23 @@ import socket
 import kernel
 import stem
 
+TYPE_CHECKING = False  # importing typing would cost every environment its memory
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
 USER_ID = stem.USER_ID
 MESSAGE_BYTES = 262144
 _MOUNTED = kernel.MS_BIND | kernel.MS_REMOUNT | kernel.MS_RDONLY | kernel.MS_NOSUID | kernel.MS_NODEV
 
 
-def _private_places(settings):
+def _private_places(settings: dict[str, Any]) -> None:
     flags = kernel.MS_NOSUID | kernel.MS_NODEV
     kernel.mount("proc", "/proc", "proc", flags | kernel.MS_NOEXEC)
     kernel.mount("tmpfs", "/tmp", "tmpfs", flags, f"mode=700,size={settings['ephemeral_storage_mb']}m")
     socket.sethostname("localhost")
 
 
-def _listener(port):
+def _listener(port: int) -> socket.socket:
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", port))
@@ -41,7 +47,7 @@ def _listener(port):
     return listener
 
 
-def _let_go_of_standard_streams():
+def _let_go_of_standard_streams() -> None:
     """The zygote's are midge's own log; function code could reach them through /proc/1/fd."""
     null = os.open("/dev/null", os.O_RDWR)
     for descriptor in (0, 1, 2):
@@ -49,7 +55,7 @@ def _let_go_of_standard_streams():
     os.close(null)
 
 
-def _accept_assignment(control):
+def _accept_assignment(control: socket.socket) -> dict[str, Any]:
     message, mounts, _, _ = socket.recv_fds(control, MESSAGE_BYTES, 16)
     if not message:
         os._exit(0)
@@ -63,7 +69,7 @@ def _accept_assignment(control):
     return assignment
 
 
-def _reap(control, runtime_pid):
+def _reap(control: socket.socket, runtime_pid: int | None) -> None:
     """Reap what ends; returns when the runtime's process has, if it is ours, and has been reported."""
     while True:
         try:
@@ -77,7 +83,7 @@ def _reap(control, runtime_pid):
             return
 
 
-def _prepare(control, settings):
+def _prepare(control: socket.socket, settings: dict[str, Any]) -> tuple[int, int, int]:
     """Make the place fit to live in; returns the write ends of the assignment and the output, and the read end."""
     kernel.die_with_parent()
     control.setblocking(True)
@@ -97,7 +103,7 @@ def _prepare(control, settings):
     return assignment_read, assignment_write, output_write
 
 
-def _live(control, cgroups, settings):
+def _live(control: socket.socket, cgroups: list[int], settings: dict[str, Any]) -> None:
     assignment_read, assignment_write, output = _prepare(control, settings)
     runtime_pid = None
     if settings["joined"]:
@@ -122,7 +128,7 @@ def _live(control, cgroups, settings):
     _reap(control, runtime_pid)
 
 
-def main(control, cgroups, settings):
+def main(control: socket.socket, cgroups: list[int], settings: dict[str, Any]) -> NoReturn:
     """Live the environment's life; never returns."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:

@@ -4,6 +4,8 @@ Waits until its standard input ends, which is when midge is gone; then ends what
 arguments, removes them, and ends. Everything else of midge's dies by itself, with the process that holds it.
 """
 
+from __future__ import annotations
+
 import os
 import signal
 import sys
@@ -13,7 +15,7 @@ ATTEMPTS = 200
 PAUSE_SECONDS = 0.05
 
 
-def _processes(directory):
+def _processes(directory: str) -> list[int]:
     try:
         with open(os.path.join(directory, "cgroup.procs"), encoding="utf-8") as file:
             return [int(line) for line in file]
@@ -21,7 +23,7 @@ def _processes(directory):
         return []
 
 
-def remove(tree):
+def remove(tree: str) -> bool:
     """Kill what lives in a tree of cgroups and remove it, from the leaves up; True when nothing of it is left."""
     for directory, _, _ in os.walk(tree, topdown=False):
         for pid in _processes(directory):
@@ -36,13 +38,14 @@ def remove(tree):
     return not os.path.exists(tree)
 
 
-def main():
+def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     while os.read(0, 4096):
         continue
     for _ in range(ATTEMPTS):
-        if all([remove(tree) for tree in sys.argv[1:]]):
+        left = [tree for tree in sys.argv[1:] if not remove(tree)]
+        if not left:
             return
         time.sleep(PAUSE_SECONDS)
 

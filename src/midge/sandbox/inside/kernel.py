@@ -4,6 +4,8 @@ Knows numbers and signatures; decides nothing. Every function raises OSError wit
 Sources: man 2 clone, mount, pivot_root, open_tree, move_mount, prctl, capset, seccomp; man 7 netdevice.
 """
 
+from __future__ import annotations
+
 import ctypes
 import fcntl
 import os
@@ -53,14 +55,14 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _ulong = ctypes.c_ulong
 
 
-def _check(result, name):
+def _check(result: int, name: str) -> int:
     if result < 0:
         number = ctypes.get_errno()
         raise OSError(number, f"{name}: {os.strerror(number)}")
     return result
 
 
-def clone(flags):
+def clone(flags: int) -> int:
     """Fork into the new namespaces of ``flags``: the child's pid in the parent, 0 in the child. Single-threaded only."""
     python = ctypes.pythonapi
     python.PyOS_BeforeFork()
@@ -76,11 +78,11 @@ def clone(flags):
     return pid
 
 
-def unshare(flags):
+def unshare(flags: int) -> None:
     _check(_libc.unshare(flags), "unshare")
 
 
-def enter_user_namespace():
+def enter_user_namespace() -> None:
     """Become root of a user namespace of our own, with a mount namespace, where outside we stay who we are."""
     user, group = os.getuid(), os.getgid()
     unshare(CLONE_NEWUSER | CLONE_NEWNS)
@@ -89,45 +91,45 @@ def enter_user_namespace():
             file.write(text)
 
 
-def setns(descriptor, flags):
+def setns(descriptor: int, flags: int) -> None:
     """Join the namespaces of a process, by its pid descriptor, or one namespace, by its own."""
     _check(_libc.setns(descriptor, flags), "setns")
 
 
-def mount(source, target, kind=None, flags=0, options=None):
+def mount(source: str | None, target: str, kind: str | None = None, flags: int = 0, options: str | None = None) -> None:
     text = [None if value is None else os.fsencode(value) for value in (source, target, kind, options)]
     _check(_libc.mount(text[0], text[1], text[2], _ulong(flags), text[3]), f"mount {target}")
 
 
-def unmount(target, flags=0):
+def unmount(target: str, flags: int = 0) -> None:
     _check(_libc.umount2(os.fsencode(target), flags), f"umount {target}")
 
 
-def pivot_root(new_root, put_old):
+def pivot_root(new_root: str, put_old: str) -> None:
     _check(_libc.syscall(_CALL["pivot_root"], os.fsencode(new_root), os.fsencode(put_old)), "pivot_root")
 
 
-def open_tree(path):
+def open_tree(path: str) -> int:
     """A descriptor of a detached copy of the mount at ``path``, to be attached elsewhere with ``move_mount``."""
     flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC
     return _check(_libc.syscall(_CALL["open_tree"], AT_FDCWD, os.fsencode(path), flags), f"open_tree {path}")
 
 
-def move_mount(descriptor, target):
+def move_mount(descriptor: int, target: str) -> None:
     number = _CALL["move_mount"]
     done = _libc.syscall(number, descriptor, b"", AT_FDCWD, os.fsencode(target), MOVE_MOUNT_F_EMPTY_PATH)
     _check(done, f"move_mount {target}")
 
 
-def prctl(option, a=0, b=0, c=0, d=0):
+def prctl(option: int, a: int = 0, b: int = 0, c: int = 0, d: int = 0) -> int:
     return _check(_libc.prctl(option, _ulong(a), _ulong(b), _ulong(c), _ulong(d)), f"prctl {option}")
 
 
-def die_with_parent():
+def die_with_parent() -> None:
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def forswear_capabilities():
+def forswear_capabilities() -> None:
     """Give up the right ever to gain a capability, by exec or otherwise; those held now remain."""
     prctl(PR_SET_NO_NEW_PRIVS, 1)
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
@@ -138,13 +140,13 @@ def forswear_capabilities():
             break  # beyond the kernel's last capability
 
 
-def drop_capabilities():
+def drop_capabilities() -> None:
     """Give up every capability held."""
     header = struct.pack("Ii", 0x20080522, 0)
     _check(_libc.capset(header, bytes(24)), "capset")
 
 
-def load_seccomp(program):
+def load_seccomp(program: bytes) -> None:
     """Install a filter, given as the bytes of its ``struct sock_filter`` array; needs no_new_privs."""
     buffer = ctypes.create_string_buffer(program, len(program))
     header = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(buffer))
@@ -152,7 +154,7 @@ def load_seccomp(program):
     prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.addressof(pointer))
 
 
-def loopback_up():
+def loopback_up() -> None:
     """Bring up ``lo`` in the current network namespace."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         fcntl.ioctl(any_socket, 0x8914, struct.pack("16sH14x", b"lo", 0x41))  # SIOCSIFFLAGS, IFF_UP | IFF_RUNNING

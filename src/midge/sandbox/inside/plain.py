@@ -3,6 +3,8 @@
 Arguments: the limits as JSON, then the command.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import resource
@@ -11,13 +13,13 @@ import sys
 import kernel
 
 
-def main():
+def main() -> None:
     kernel.die_with_parent()
     for name, value in json.loads(sys.argv[1]).items():
         kind = getattr(resource, name)
         hard = resource.getrlimit(kind)[1]
-        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(kind, (value, value))
+        bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(kind, (bound, bound))
     os.execve(sys.argv[2], sys.argv[2:], os.environ)
 
 

@@ -4,6 +4,8 @@ The steps build on one another as they do when an environment is made: after the
 need, those are not tried.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import sys
@@ -12,18 +14,18 @@ import tempfile
 import kernel
 
 
-def _user_namespace():
+def _user_namespace() -> None:
     kernel.enter_user_namespace()
 
 
-def _mounts():
+def _mounts() -> None:
     kernel.mount(None, "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
     place = tempfile.gettempdir()
     kernel.mount("tmpfs", place, "tmpfs", 0, "size=1m")
     os.close(kernel.open_tree(place))
 
 
-def _process_namespace():
+def _process_namespace() -> None:
     kernel.unshare(kernel.CLONE_NEWPID | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS | kernel.CLONE_NEWCGROUP)
     pid = os.fork()
     if pid == 0:
@@ -36,16 +38,16 @@ def _process_namespace():
         raise OSError("/proc could not be mounted in a new pid namespace")
 
 
-def _network_namespace():
+def _network_namespace() -> None:
     kernel.unshare(kernel.CLONE_NEWNET)
     kernel.loopback_up()
 
 
-def _nested_user_namespace():
+def _nested_user_namespace() -> None:
     kernel.unshare(kernel.CLONE_NEWUSER)
 
 
-def _seccomp():
+def _seccomp() -> None:
     kernel.forswear_capabilities()
     kernel.load_seccomp(bytes.fromhex(sys.argv[1]))
 
@@ -60,8 +62,8 @@ STEPS = {
 }
 
 
-def main():
-    results = {}
+def main() -> None:
+    results: dict[str, str | None] = {}
     for name, step in STEPS.items():
         try:
             step()
@@ -69,7 +71,7 @@ def main():
         except (OSError, KeyError, AttributeError) as error:
             results[name] = str(error)
             break
-    print(json.dumps(results))
+    sys.stdout.write(json.dumps(results))
 
 
 if __name__ == "__main__":

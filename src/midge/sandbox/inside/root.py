@@ -4,16 +4,22 @@ The layout is data made by midge (``sandbox/layout.py``): this module only carri
 becomes the command of the layout, inside the new root: ``python root.py '<layout as JSON>'``.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import sys
 
 import kernel
 
+TYPE_CHECKING = False  # importing typing would cost every environment its memory
+if TYPE_CHECKING:
+    from typing import Any
+
 _READ_ONLY = kernel.MS_BIND | kernel.MS_REMOUNT | kernel.MS_RDONLY | kernel.MS_NOSUID | kernel.MS_NODEV
 
 
-def _make_place(path, like_file):
+def _make_place(path: str, like_file: bool) -> None:
     """A mount point for a file or a directory, with its parents."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
     if like_file:
@@ -22,7 +28,7 @@ def _make_place(path, like_file):
         os.makedirs(path, exist_ok=True)
 
 
-def _bind(source, target, device=False):
+def _bind(source: str, target: str, device: bool = False) -> None:
     if not os.path.exists(target):
         _make_place(target, like_file=not os.path.isdir(source))
     kernel.mount(source, target, None, kernel.MS_BIND)
@@ -30,7 +36,7 @@ def _bind(source, target, device=False):
         kernel.mount(None, target, None, _READ_ONLY)
 
 
-def build(layout, place):
+def build(layout: dict[str, Any], place: str) -> None:
     """Assemble the root at ``place``: an empty tmpfs with the layout's binds, masks, files and links; then read-only."""
     kernel.mount("tmpfs", place, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=755,size=4m")
     for directory in layout["directories"]:
@@ -53,7 +59,7 @@ def build(layout, place):
     kernel.mount("/proc", place + "/proc", None, kernel.MS_BIND | kernel.MS_REC)
 
 
-def enter(layout):
+def enter(layout: dict[str, Any]) -> None:
     """Leave the machine's file system for the layout's, in a mount namespace of our own."""
     kernel.unshare(kernel.CLONE_NEWNS)
     kernel.mount(None, "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
@@ -67,7 +73,7 @@ def enter(layout):
     kernel.mount(None, "/", None, _READ_ONLY)
 
 
-def main():
+def main() -> None:
     kernel.die_with_parent()
     layout = json.loads(sys.argv[1])
     enter(layout)

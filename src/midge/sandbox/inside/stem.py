@@ -4,6 +4,8 @@ Forked runtimes go on inside this process (``entry``), others exec: at once, whe
 (``command``), or on assignment, when everything depends on the function (a ``bootstrap``, an interpreter's variables).
 """
 
+from __future__ import annotations
+
 import base64
 import json
 import os
@@ -14,11 +16,23 @@ import traceback
 
 import kernel
 
+TYPE_CHECKING = False  # importing typing would cost every environment its memory
+if TYPE_CHECKING:
+    from typing import Any, NoReturn, Protocol
+
+    class Entry(Protocol):
+        """The module of a runtime that is forked: ``runtimes/python/start.py``."""
+
+        def preload(self, modules: list[str]) -> None: ...
+
+        def run(self, assignment: dict[str, Any]) -> None: ...
+
+
 USER_ID = 993
 ASSIGNMENT_DESCRIPTOR = 3
 
 
-def become_unprivileged_user():
+def become_unprivileged_user() -> None:
     """From the machine's user, who does not exist in here, to the one who does."""
     os.setresgid(USER_ID, USER_ID, USER_ID)
     os.setresuid(USER_ID, USER_ID, USER_ID)
@@ -26,7 +40,7 @@ def become_unprivileged_user():
     kernel.die_with_parent()  # cleared as well
 
 
-def close_all_but(*kept):
+def close_all_but(*kept: int) -> None:
     """Nothing of the parent's is inherited but what is named here and the standard streams."""
     previous = 2
     for descriptor in sorted(kept):
@@ -35,26 +49,26 @@ def close_all_but(*kept):
     os.closerange(previous + 1, 4096)
 
 
-def describe_end(status):
+def describe_end(status: int) -> dict[str, int | None]:
     """A wait status as {"exit": code, "signal": number or None}."""
     if os.WIFSIGNALED(status):
         return {"exit": 0, "signal": os.WTERMSIG(status)}
     return {"exit": os.WEXITSTATUS(status), "signal": None}
 
 
-def limit_data(pid, limit_bytes):
+def limit_data(pid: int, limit_bytes: int | None) -> None:
     """Bound the memory of a process that no cgroup bounds."""
     if limit_bytes is not None:
         resource.prlimit(pid, resource.RLIMIT_DATA, (limit_bytes, limit_bytes))
 
 
-def _enter_cgroups(process_lists):
+def _enter_cgroups(process_lists: list[int]) -> None:
     for descriptor in process_lists:
         os.write(descriptor, b"0")
         os.close(descriptor)
 
 
-def _give_up_rights(settings):
+def _give_up_rights(settings: dict[str, Any]) -> None:
     with open("/proc/self/oom_score_adj", "w", encoding="utf-8") as file:
         file.write("500")
     for name, value in settings["limits"].items():
@@ -64,7 +78,7 @@ def _give_up_rights(settings):
     kernel.load_seccomp(base64.b64decode(settings["seccomp"]))
 
 
-def _arrange_descriptors(assignment_read, output):
+def _arrange_descriptors(assignment_read: int, output: int) -> None:
     null = os.open("/dev/null", os.O_RDONLY)
     os.dup2(null, 0)
     os.dup2(output, 1)
@@ -75,7 +89,7 @@ def _arrange_descriptors(assignment_read, output):
     os.closerange(ASSIGNMENT_DESCRIPTOR + 1, 4096)
 
 
-def _read_assignment():
+def _read_assignment() -> dict[str, Any]:
     with os.fdopen(ASSIGNMENT_DESCRIPTOR, "r", encoding="utf-8") as file:
         line = file.readline()
     if not line:
@@ -83,7 +97,7 @@ def _read_assignment():
     return json.loads(line)
 
 
-def _run(descriptors, settings, entry):
+def _run(descriptors: list[int], settings: dict[str, Any], entry: Entry | None) -> None:
     assignment_read, output, *process_lists = descriptors
     _enter_cgroups(process_lists)
     os.setsid()
@@ -98,10 +112,11 @@ def _run(descriptors, settings, entry):
     os.chdir(assignment["task_root"])
     if assignment["command"] is not None:
         os.execve(assignment["command"][0], assignment["command"], assignment["environment"])
+    assert entry is not None
     entry.run(assignment)
 
 
-def main(descriptors, settings, entry):
+def main(descriptors: list[int], settings: dict[str, Any], entry: Entry | None) -> NoReturn:
     """Become the runtime; never returns. Descriptors: the assignment, the output, the cgroups' process lists."""
     code = 1
     try:
@@ -119,7 +134,9 @@ def main(descriptors, settings, entry):
         os._exit(code)
 
 
-def join(pid_descriptor, namespaces, descriptors, settings, entry):
+def join(
+    pid_descriptor: int, namespaces: int, descriptors: list[int], settings: dict[str, Any], entry: Entry
+) -> NoReturn:
     """Move into an environment's namespaces and become its runtime; never returns."""
     try:
         kernel.setns(pid_descriptor, namespaces)

@@ -7,6 +7,8 @@ Both answer requests on a control socket; only trusted code runs in them, functi
 Arguments: the control sockets' descriptors (the second may be missing), the settings as JSON.
 """
 
+from __future__ import annotations
+
 import gc
 import importlib
 import json
@@ -18,6 +20,11 @@ import sys
 import init
 import kernel
 import stem
+
+TYPE_CHECKING = False  # importing typing would cost every environment its memory
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, NoReturn
 
 ISOLATION = (
     kernel.CLONE_NEWUSER
@@ -33,7 +40,7 @@ MESSAGE_BYTES = 4096
 DESCRIPTORS = 8
 
 
-def _map_user(pid, host_uid):
+def _map_user(pid: int, host_uid: int) -> None:
     """Let the child be user 993, as on AWS, and nobody else; outside it is ``host_uid``, who owns nothing."""
     line = f"{init.USER_ID} {host_uid} 1"
     for name, text in (("setgroups", "deny"), ("uid_map", line), ("gid_map", line)):
@@ -41,7 +48,7 @@ def _map_user(pid, host_uid):
             file.write(text)
 
 
-def fork_init(request, descriptors, settings):
+def fork_init(request: dict[str, Any], descriptors: list[int], settings: dict[str, Any]) -> int:
     """A new environment's first process. Descriptors: its control socket, then its cgroups' process lists."""
     pid = kernel.clone(ISOLATION)
     if pid == 0:
@@ -58,11 +65,11 @@ def fork_init(request, descriptors, settings):
 class RuntimeForker:
     """Forks the runtime's process of an environment into the namespaces that its init has prepared."""
 
-    def __init__(self, entry):
+    def __init__(self, entry: stem.Entry) -> None:
         self._entry = entry
         self._own_pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
 
-    def fork(self, request, descriptors, settings):
+    def fork(self, request: dict[str, Any], descriptors: list[int], settings: dict[str, Any]) -> int:
         """Descriptors: the end of the assignment, the end of the output, then the cgroups' process lists."""
         pid_descriptor = os.pidfd_open(request["init_pid"])
         try:
@@ -79,7 +86,7 @@ class RuntimeForker:
         return pid
 
 
-def serve(control, settings, fork):
+def serve(control: socket.socket, settings: dict[str, Any], fork: Callable[..., int]) -> None:
     """Answer fork requests until the other side goes away."""
     while True:
         message, descriptors, _, _ = socket.recv_fds(control, MESSAGE_BYTES, DESCRIPTORS)
@@ -95,7 +102,7 @@ def serve(control, settings, fork):
         control.send(json.dumps(answer).encode())
 
 
-def _tell_of_the_dead(control):
+def _tell_of_the_dead(control: socket.socket) -> None:
     """Report each child that has ended; called when one has."""
     while True:
         try:
@@ -107,11 +114,11 @@ def _tell_of_the_dead(control):
         control.send(json.dumps({"ended": pid, **stem.describe_end(status)}).encode())
 
 
-def _serve_runtimes(control, settings):
+def _serve_runtimes(control: socket.socket, settings: dict[str, Any]) -> NoReturn:
     """Be the second zygote; never returns."""
     kernel.die_with_parent()
-    signal.signal(signal.SIGCHLD, lambda *_: _tell_of_the_dead(control))
-    entry = importlib.import_module(settings["entry"])
+    signal.signal(signal.SIGCHLD, lambda _number, _frame: _tell_of_the_dead(control))
+    entry: Any = importlib.import_module(settings["entry"])
     entry.preload(settings["preload"])
     gc.collect()
     gc.freeze()
@@ -121,7 +128,7 @@ def _serve_runtimes(control, settings):
     os._exit(0)
 
 
-def main():
+def main() -> NoReturn:
     kernel.die_with_parent()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children are reaped by the kernel
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C at the terminal is midge's to act on
