@@ -30,6 +30,7 @@ _LUA = """\
 wrk.method = "POST"
 wrk.body = %s
 %s
+%s
 done = function(summary, latency)
   io.write(string.format('{"requests": %%d, "duration_us": %%d, "p50_us": %%d, "p99_us": %%d, "failed": %%d}',
     summary.requests, summary.duration, latency:percentile(50), latency:percentile(99),
@@ -84,11 +85,28 @@ def deploy(client: Any, name: str, source: str, runtime: str = "python3.11", **s
         time.sleep(0.01)
 
 
-def load(wrk: str, directory: Path, port: int, function: str, *, connections: int, seconds: float) -> Load:
-    """Invoke as fast as answers come, over ``connections``. Raises RuntimeError if one answer was not a success."""
+def _paced(pause_ms: float) -> str:
+    """wrk waits whole milliseconds: the pause is met on average."""
+    return f"delay = function() return math.floor({pause_ms:.4f} + math.random()) end" if pause_ms else ""
+
+
+def load(
+    wrk: str,
+    directory: Path,
+    port: int,
+    function: str,
+    *,
+    connections: int,
+    seconds: float,
+    pause_ms: float = 0.0,
+) -> Load:
+    """Invoke over ``connections``, as fast as answers come or with a pause before each request.
+
+    Raises RuntimeError if one answer was not a success.
+    """
     headers = "\n".join(f"wrk.headers[{json.dumps(k)}] = {json.dumps(v)}" for k, v in signed(port, function).items())
     script = directory / "load.lua"
-    script.write_text(_LUA % (json.dumps(EVENT.decode()), headers))
+    script.write_text(_LUA % (json.dumps(EVENT.decode()), headers, _paced(pause_ms)))
     argv = [wrk, "-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "10s", "-s", str(script)]
     output = subprocess.run(
         [*argv, f"http://127.0.0.1:{port}{path(function)}"], capture_output=True, text=True, check=True
