@@ -1,0 +1,1 @@
+"""Other AWS services that run beside midge, in processes of their own."""

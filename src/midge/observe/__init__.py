@@ -1,0 +1,1 @@
+"""What midge and its functions have to say: function logs, metrics, midge's own log."""

@@ -1,0 +1,1 @@
+"""What a runtime talks to: the Runtime API of one execution environment."""

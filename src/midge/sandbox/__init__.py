@@ -1,0 +1,1 @@
+"""Where function code runs, kept apart from the machine and from other functions."""
