@@ -104,12 +104,13 @@ class NamespacedEnvironment:
         self._loop.add_reader(stem.control.fileno(), self._on_control)
         self._loop.add_reader(stem.output, self._on_output)
 
-    def assign(self, assignment: dict[str, Any]) -> None:
-        """Bind the function's code and let the runtime start. Raises OSError."""
+    def assign(self, place: dict[str, Any], assignment: dict[str, Any]) -> None:
+        """Bind the function's code (``place`` is for init) and let the runtime start. Raises OSError."""
         self.stem.cgroup.limit_memory(self._request.memory_size_mb)
         package = mounts.open_package(self._request.task_root)
         try:
-            socket.send_fds(self.stem.control, [json.dumps({"assign": assignment}).encode()], [package])
+            message = b"%b\n%b\n" % (json.dumps(place).encode(), json.dumps(assignment).encode())
+            socket.send_fds(self.stem.control, [message], [package])
         finally:
             os.close(package)
 

@@ -36,6 +36,8 @@ _log = structlog.get_logger(__name__)
 _HOST_UID_BASE = 700_000_000
 _HOST_UID_COUNT = 65_536
 _CLOSE_SECONDS = 10
+_EPHEMERAL_STORAGE_MB = 512
+"""The size of a stem's /tmp, which is AWS's default; a function that asks for another gets it when it is bound."""
 _REMOVAL_ATTEMPTS = 50
 _REMOVAL_PAUSE_SECONDS = 0.005
 _DATA_HEADROOM_BYTES = 128 * MIB
@@ -124,6 +126,7 @@ class NamespaceSandbox:
     def _settings(self) -> dict[str, Any]:
         return {
             "endpoint_port": self._endpoint_port,
+            "own_users": not self._rootless,
             "seccomp": base64.b64encode(seccomp.program()).decode(),
             "limits": {
                 "RLIMIT_NOFILE": self._limits.files_per_environment,
@@ -146,7 +149,7 @@ class NamespaceSandbox:
         ours.setblocking(False)
         request = {
             "host_uid": 0 if self._rootless else _HOST_UID_BASE + number % _HOST_UID_COUNT,
-            "ephemeral_storage_mb": 512,
+            "ephemeral_storage_mb": _EPHEMERAL_STORAGE_MB,
             "joined": forked,
             "command": command,
             "command_environment": dict(line.program.environment),
@@ -201,7 +204,7 @@ class NamespaceSandbox:
         self._environments.add(environment)
         self._all_ended.clear()
         try:
-            environment.assign(self._assignment(line.program, request, late))
+            environment.assign(self._place_of(request), self._assignment(line.program, request, late))
         except OSError as error:
             environment.kill()
             raise SandboxError(str(error)) from error
@@ -210,16 +213,23 @@ class NamespaceSandbox:
     def _assignment(self, program: Program, request: StartRequest, late: bool) -> dict[str, Any]:
         forked = program.entry is not None and not late
         started = program.waits and not late
-        data = request.memory_size_mb * MIB + _DATA_HEADROOM_BYTES
         return {
             "handler": request.handler,
             "task_root": TASK_ROOT,
             "environment": {**self._own_variables(), **program.environment, **request.environment},
             "command": None if forked or started else list(program.command),
-            "ephemeral_storage_mb": request.ephemeral_storage_mb,
-            "data_limit_bytes": None if self._cgroups.limits_memory else data,
-            "mounts": [TASK_ROOT],
+            "data_limit_bytes": self._data_limit_bytes(request),
         }
+
+    def _place_of(self, request: StartRequest) -> dict[str, Any]:
+        return {
+            "mounts": [TASK_ROOT],
+            "ephemeral_storage_mb": request.ephemeral_storage_mb,
+            "data_limit_bytes": self._data_limit_bytes(request),
+        }
+
+    def _data_limit_bytes(self, request: StartRequest) -> int | None:
+        return None if self._cgroups.limits_memory else request.memory_size_mb * MIB + _DATA_HEADROOM_BYTES
 
     def _own_variables(self) -> dict[str, str]:
         return {

@@ -8,7 +8,7 @@ Messages on the control socket (JSON, one per packet):
   midge: {"go": true}            its user is mapped
   init:  {"ready": true}         + listeners on 127.0.0.1:9001 and the AWS endpoint's port, the read end of the output;
                                  for a runtime that is forked into here: + the end of the assignment, that of the output
-  midge: {"assign": {...}}       + one mount per entry of "mounts"
+  midge: {"mounts": [...], ...}  + a line for the runtime's process, + one mount per entry of "mounts"
   init:  {"exit": 0, "signal": null}   how the runtime's process ended
 """
 
@@ -19,6 +19,7 @@ import json
 import os
 import signal
 import socket
+import time
 
 import kernel
 import stem
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 USER_ID = stem.USER_ID
 MESSAGE_BYTES = 262144
+_SLEEP = ["/bin/sleep", "infinity"]
+_SETTLING_SECONDS = 1.0
+"""How long init waits before it makes itself small: the processor is the function's first."""
 _MOUNTED = kernel.MS_BIND | kernel.MS_REMOUNT | kernel.MS_RDONLY | kernel.MS_NOSUID | kernel.MS_NODEV
 
 
@@ -55,18 +59,21 @@ def _let_go_of_standard_streams() -> None:
     os.close(null)
 
 
-def _accept_assignment(control: socket.socket) -> dict[str, Any]:
+def _accept_assignment(control: socket.socket, settings: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    """Mount what the function consists of; returns what concerns this process, and what the runtime's is to be told."""
     message, mounts, _, _ = socket.recv_fds(control, MESSAGE_BYTES, 16)
     if not message:
         os._exit(0)
-    assignment = json.loads(message)["assign"]
-    size = assignment["ephemeral_storage_mb"]
-    kernel.mount(None, "/tmp", None, kernel.MS_REMOUNT | kernel.MS_NOSUID | kernel.MS_NODEV, f"size={size}m")
-    for descriptor, target in zip(mounts, assignment["mounts"]):
+    line, _, for_runtime = message.partition(b"\n")
+    place = json.loads(line)
+    size = place["ephemeral_storage_mb"]
+    if size != settings["ephemeral_storage_mb"]:
+        kernel.mount(None, "/tmp", None, kernel.MS_REMOUNT | kernel.MS_NOSUID | kernel.MS_NODEV, f"size={size}m")
+    for descriptor, target in zip(mounts, place["mounts"]):
         kernel.move_mount(descriptor, target)
         kernel.mount(None, target, None, _MOUNTED)
         os.close(descriptor)
-    return assignment
+    return place, for_runtime
 
 
 def _reap(control: socket.socket, runtime_pid: int | None) -> None:
@@ -81,6 +88,18 @@ def _reap(control: socket.socket, runtime_pid: int | None) -> None:
         if pid == runtime_pid:
             control.send(json.dumps(stem.describe_end(status)).encode())
             return
+
+
+def _become_small() -> None:
+    """Exchange this interpreter for a program that takes hardly any memory; orphans are then reaped by the kernel.
+
+    Returns if there is no such program.
+    """
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        os.execv(_SLEEP[0], _SLEEP)
+    except OSError:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def _prepare(control: socket.socket, settings: dict[str, Any]) -> tuple[int, int, int]:
@@ -117,14 +136,17 @@ def _live(control: socket.socket, cgroups: list[int], settings: dict[str, Any]) 
     _let_go_of_standard_streams()
     kernel.forswear_capabilities()
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)  # function code runs as the same user: nothing of ours is open to it
-    assignment = _accept_assignment(control)
+    place, for_runtime = _accept_assignment(control, settings)
     if runtime_pid is not None:
-        stem.limit_data(runtime_pid, assignment["data_limit_bytes"])
-    os.write(assignment_write, json.dumps(assignment).encode() + b"\n")
+        stem.limit_data(runtime_pid, place["data_limit_bytes"])
+    os.write(assignment_write, for_runtime)
     os.close(assignment_write)
     # Nobody waits for the rest: this process takes nothing from function code, which cannot reach it either.
     kernel.drop_capabilities()
+    time.sleep(_SETTLING_SECONDS)
     kernel.load_seccomp(base64.b64decode(settings["seccomp"]))
+    if settings["joined"]:
+        _become_small()
     _reap(control, runtime_pid)
 
 

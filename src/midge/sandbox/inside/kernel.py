@@ -36,10 +36,12 @@ PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
 PR_SET_SECCOMP = 22
 PR_CAPBSET_DROP = 24
+PR_SET_SECUREBITS = 28
 PR_SET_NO_NEW_PRIVS = 38
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_CLEAR_ALL = 4
 SECCOMP_MODE_FILTER = 2
+SECBIT_NO_SETUID_FIXUP = 0x4
 
 OPEN_TREE_CLONE = 0x1
 OPEN_TREE_CLOEXEC = os.O_CLOEXEC
@@ -133,11 +135,9 @@ def forswear_capabilities() -> None:
     """Give up the right ever to gain a capability, by exec or otherwise; those held now remain."""
     prctl(PR_SET_NO_NEW_PRIVS, 1)
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
-    for capability in range(64):
-        try:
-            prctl(PR_CAPBSET_DROP, capability)
-        except OSError:
-            break  # beyond the kernel's last capability
+    call, capability = _libc.prctl, 0
+    while call(PR_CAPBSET_DROP, capability) == 0:  # until beyond the kernel's last; on the path of every start
+        capability += 1
 
 
 def drop_capabilities() -> None:

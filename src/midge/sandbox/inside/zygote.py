@@ -48,9 +48,34 @@ def _map_user(pid: int, host_uid: int) -> None:
             file.write(text)
 
 
+def _clone_as(host_uid: int) -> int:
+    """Clone into new namespaces that belong to ``host_uid``.
+
+    The kernel charges what an environment takes of limits per user (inotify, timers, queued signals, locked memory) to
+    whoever made its user namespace as well: were that root, one function could use up root's on the whole machine.
+    """
+    if host_uid == os.geteuid():
+        return kernel.clone(ISOLATION)
+    os.seteuid(host_uid)  # capabilities stay: see _be_many_users
+    pid = -1
+    try:
+        pid = kernel.clone(ISOLATION)
+    finally:
+        if pid != 0:
+            os.seteuid(0)
+            kernel.die_with_parent()  # cleared by the change of user
+    return pid
+
+
+def _be_many_users() -> None:
+    """Of root's rights keep the capabilities, whoever we are for the moment; its groups are nobody's in here."""
+    os.setgroups([])
+    kernel.prctl(kernel.PR_SET_SECUREBITS, kernel.SECBIT_NO_SETUID_FIXUP)
+
+
 def fork_init(request: dict[str, Any], descriptors: list[int], settings: dict[str, Any]) -> int:
     """A new environment's first process. Descriptors: its control socket, then its cgroups' process lists."""
-    pid = kernel.clone(ISOLATION)
+    pid = _clone_as(request["host_uid"])
     if pid == 0:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         init.main(socket.socket(fileno=descriptors[0]), descriptors[1:], {**settings, **request})
@@ -139,6 +164,8 @@ def main() -> NoReturn:
         import root
 
         root.enter(settings["layout"])
+    if settings["own_users"]:
+        _be_many_users()
     if len(controls) > 1:
         if os.fork() == 0:
             controls[0].close()
