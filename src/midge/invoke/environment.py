@@ -202,6 +202,8 @@ class ExecutionEnvironment:
         if self._timer is None:
             self._arm(now)
         if invocation.tail:
+            if self._handle is not None:
+                self._handle.drain_output()  # what earlier invocations wrote is not this one's
             self._tail = []
         request_id = invocation.request_id
         self._stream.start(wall, request_id)
@@ -220,7 +222,8 @@ class ExecutionEnvironment:
             return
         first = self.state is _INIT
         if first:
-            self._init_seconds = self._platform.clock.monotonic() - self._started
+            self._init_seconds = self._monotonic() - self._started
+            self._disarm()
         self.state = follow(self.state, _NEXT)
         self._owner.environment_ready(self, first=first)
 
@@ -296,12 +299,16 @@ class ExecutionEnvironment:
     # its deadline
 
     def _arm(self, now: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        self._disarm()
         self._timer = self._platform.clock.call_later(max(0.0, self._deadline - now), self._time_is_up)
 
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
     def _time_is_up(self) -> None:
-        """The timer is not moved with every invocation: it looks at the deadline when it fires."""
+        """The timer is not moved with every invocation, whose deadline is never before that of the one before."""
         self._timer = None
         state = self.state
         if state is _READY or state >= _RESET:
@@ -406,9 +413,7 @@ class ExecutionEnvironment:
     def _leave(self, event: EnvironmentEvent) -> None:
         before = self.state
         self.state = follow(before, event)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._disarm()
         if before < _RESET:
             self._owner.environment_left(self, before)
 

@@ -45,6 +45,10 @@ class EnvironmentPools:
         except SandboxError as error:
             _log.warning("functions of a runtime cannot run here", runtime=runtime, reason=str(error))
 
+    def pools(self) -> list[EnvironmentPool]:
+        """Every pool there is."""
+        return list(self._pools)
+
     def environments(self) -> int:
         """How many environments there are."""
         return sum(len(pool.states()) for pool in self._pools)

@@ -20,6 +20,9 @@ class Limits:
     zip_inline_bytes: int = 50 * MIB
     package_unzipped_bytes: int = 250 * MIB
     environment_variables_bytes: int = 4 * KIB
+    timeout_seconds: int = 900
+    memory_size_mb: int = 10_240
+    ephemeral_storage_mb: int = 10_240
     log_tail_bytes: int = 4 * KIB
     client_context_bytes: int = 3_583
     init_seconds: float = 10.0
@@ -45,6 +48,8 @@ class Limits:
     """Writes that wait for the disk; the callers of further ones wait for a place."""
     store_batch_writes: int = 256
     """Writes that share one transaction."""
+    store_retry_seconds: float = 5.0
+    """How long the outcome of a creation or an update waits when it could not be written, before the next attempt."""
 
     # packages
     package_files: int = 100_000
@@ -70,8 +75,8 @@ class Limits:
     runtime_api_error_bytes: int = 256 * KIB
     """An error document that a runtime posts."""
     next_request_grace_seconds: float = 0.025
-    """How long an invocation waits for an environment that has answered and not yet asked for its next event,
-    before it is given a new one."""
+    """How long an invocation waits for an environment that has answered and not yet asked for its next event, before
+    it is given a new one; up to twice that where others waited before it."""
     pending_log_bytes: int = 8 * MIB
     """Function output that waits for the log writer; beyond it output is dropped and the drop is counted and logged."""
     log_event_bytes: int = 256 * KIB

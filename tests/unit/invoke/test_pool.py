@@ -1,0 +1,226 @@
+"""Pools: which environment runs what, when new ones are made, when old ones go."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from unit.world import World, in_world
+
+from midge.model.errors import ServiceError
+from midge.model.limits import Limits
+from midge.sandbox.fake import Event, FakeRuntime, FakeSandbox, do_nothing
+
+
+def answer(runtime: FakeRuntime, event: Event) -> None:
+    """Answer, and do not ask for more: the test does."""
+    runtime.respond(event.payload)
+
+
+def test_one_environment_serves_calls_that_follow_each_other(tmp_path: Path) -> None:
+    """Calls one after the other run in one environment."""
+
+    async def scenario(world: World) -> None:
+        world.put()
+        for number in range(5):
+            assert (await world.invoke(b"%d" % number)).payload == b"%d" % number
+        assert len(world.sandbox.runtimes) == 1
+        assert world.metrics.function("work").cold_starts == 1
+
+    in_world(tmp_path, scenario)
+
+
+def test_calls_at_once_get_environments_of_their_own(tmp_path: Path) -> None:
+    """As many environments are made as calls are there at once."""
+
+    async def scenario(world: World) -> None:
+        world.put()
+        calls = [world.call() for _ in range(5)]
+        await world.settle()
+        assert all(call.ended for call in calls)
+        assert len(world.sandbox.runtimes) == 5
+
+    in_world(tmp_path, scenario)
+
+
+def test_the_environment_used_last_is_used_first(tmp_path: Path) -> None:
+    """Of several idle environments the one that became idle last runs the next call."""
+
+    async def scenario(world: World) -> None:
+        world.put()
+        for _ in range(3):
+            world.call()
+        await world.settle()
+        runtimes = world.sandbox.runtimes
+        for number in (1, 0, 2):
+            runtimes[number].respond(b"{}", then_next=True)
+        await world.settle()
+        world.call()
+        await world.settle()
+        assert [len(runtime.events) for runtime in runtimes] == [1, 1, 2]
+
+    in_world(tmp_path, scenario, FakeSandbox(do_nothing))
+
+
+def test_a_waiting_call_takes_whichever_environment_is_first(tmp_path: Path) -> None:
+    """A call that waits for a new environment runs in an old one that becomes free before."""
+
+    async def scenario(world: World) -> None:
+        world.put()
+        world.call(b"1")
+        await world.settle()
+        world.sandbox.on_start = lambda runtime: None
+        waiting = world.call(b"2")
+        await world.settle()
+        first = world.sandbox.runtimes[0]
+        first.respond(b"1", then_next=True)
+        await world.settle()
+        first.respond(b"2", then_next=True)
+        await world.settle()
+        assert waiting.outcome.payload == b"2"
+        assert len(world.sandbox.runtimes) == 2
+
+    in_world(tmp_path, scenario, FakeSandbox(do_nothing))
+
+
+def test_an_environment_about_to_ask_is_waited_for_a_little(tmp_path: Path) -> None:
+    """A call that comes between an answer and the next GET /next waits for that environment before a new one is made."""
+
+    async def scenario(world: World) -> None:
+        world.put()
+        await world.invoke()
+        second = world.call()
+        await world.settle()
+        assert len(world.sandbox.runtimes) == 1
+        world.runtime.next()
+        await world.settle()
+        assert second.ended
+        third = world.call()
+        await world.advance(world.limits.next_request_grace_seconds * 2 + 0.001)
+        assert third.ended
+        assert len(world.sandbox.runtimes) == 2
+
+    in_world(tmp_path, scenario, FakeSandbox(answer))
+
+
+def test_concurrency_has_a_limit(tmp_path: Path) -> None:
+    """Calls above the account's limit are throttled in AWS's words, and a place given back can be taken again."""
+
+    async def scenario(world: World) -> None:
+        world.put()
+        calls = [world.call(), world.call()]
+        with pytest.raises(ServiceError) as caught:
+            world.call()
+        assert caught.value.code == "TooManyRequestsException"
+        assert caught.value.message == "Rate Exceeded."
+        assert caught.value.fields["Reason"] == "ConcurrentInvocationLimitExceeded"
+        await world.settle()
+        world.sandbox.runtimes[0].respond(b"{}", then_next=True)
+        await world.settle()
+        calls.append(world.call())
+        assert world.metrics.function("work").throttles == 1
+        assert world.platform.concurrency.total() == 2
+
+    in_world(tmp_path, scenario, FakeSandbox(do_nothing), Limits(account_concurrency=2))
+
+
+def test_idle_environments_are_reaped(tmp_path: Path) -> None:
+    """An environment unused for the limit's time is ended; one in use is not."""
+
+    async def scenario(world: World) -> None:
+        world.put(timeout_seconds=900)
+        for _ in range(2):
+            world.call()
+        await world.settle()
+        world.sandbox.on_event = do_nothing
+        busy = world.call()
+        await world.advance(world.limits.idle_environment_seconds * 1.2)
+        assert [runtime.killed for runtime in world.sandbox.runtimes] == [True, False]
+        assert not busy.ended
+
+    in_world(tmp_path, scenario)
+
+
+def test_an_idle_environment_that_ends_is_forgotten(tmp_path: Path) -> None:
+    """When an idle environment's process ends, the next call gets a new one."""
+
+    async def scenario(world: World) -> None:
+        world.put()
+        await world.invoke()
+        world.runtime.exit(1)
+        assert (await world.invoke(b"2")).payload == b"2"
+        assert len(world.sandbox.runtimes) == 2
+
+    in_world(tmp_path, scenario)
+
+
+def test_an_environment_that_hangs_up_is_not_used(tmp_path: Path) -> None:
+    """When the connection with the hanging GET /next is lost, a call does not go there; asking again makes it usable."""
+
+    async def scenario(world: World) -> None:
+        world.put()
+        await world.invoke()
+        world.runtime.disconnect()
+        call = world.call(b"2")
+        await world.settle()
+        assert not call.ended
+        world.runtime.next()
+        await world.settle()
+        assert call.outcome.payload == b"2"
+        assert len(world.sandbox.runtimes) == 1
+
+    in_world(tmp_path, scenario)
+
+
+def test_a_changed_version_drains_its_old_environments(tmp_path: Path) -> None:
+    """After an update new calls run in new environments; a running one ends undisturbed and its environment goes."""
+
+    async def scenario(world: World) -> None:
+        world.put()
+        old = world.call(b"old")
+        await world.settle()
+        world.put(memory_size_mb=256)
+        new = world.call(b"new")
+        await world.settle()
+        first, second = world.sandbox.runtimes
+        assert second.request.memory_size_mb == 256
+        for runtime in (second, first):
+            runtime.respond(runtime.events[-1].payload, then_next=True)
+        await world.settle()
+        assert old.outcome.payload == b"old"
+        assert new.outcome.payload == b"new"
+        assert [runtime.killed for runtime in (first, second)] == [True, False]
+
+    in_world(tmp_path, scenario, FakeSandbox(do_nothing))
+
+
+def test_a_call_that_waits_survives_an_update(tmp_path: Path) -> None:
+    """A call that was accepted before an update and still waits for its environment is run."""
+
+    async def scenario(world: World) -> None:
+        world.put()
+        call = world.call(b"old")
+        world.put(memory_size_mb=256)
+        await world.settle()
+        assert call.outcome.payload == b"old"
+        assert world.sandbox.runtimes[0].killed
+
+    in_world(tmp_path, scenario)
+
+
+def test_closing_while_environments_start_leaves_nothing(tmp_path: Path) -> None:
+    """Closing ends environments that are still being started, and answers who waits for them."""
+    entered = asyncio.Event()
+
+    class Slow(FakeSandbox):
+        async def expect(self, runtime: str) -> None:
+            entered.set()
+
+    async def scenario(world: World) -> None:
+        world.put()
+        call = world.call()
+        await world.pools.close()
+        await world.settle()
+        assert call.error.code == "ServiceException"
+        assert not world.sandbox.running()
+
+    in_world(tmp_path, scenario, Slow())

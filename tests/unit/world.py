@@ -1,0 +1,160 @@
+"""A whole data plane on virtual time with fake runtimes: what the tests of ``invoke`` and ``http`` stand on."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from midge.clock import VirtualClock
+from midge.invoke.concurrency import ConcurrencyBook
+from midge.invoke.environment import Platform
+from midge.invoke.invocation import Invocation, Target
+from midge.invoke.outcome import Outcome
+from midge.invoke.pools import EnvironmentPools
+from midge.invoke.request_ids import RequestIds
+from midge.invoke.router import Router
+from midge.model.errors import ServiceError
+from midge.model.functions import Code, FunctionId, FunctionVersion, Logging
+from midge.model.limits import Limits
+from midge.observe.log_files import LogDirectory
+from midge.observe.logs import LogWriter
+from midge.observe.metrics import Metrics
+from midge.sandbox.fake import FakeRuntime, FakeSandbox
+from midge.tasks import TaskOwner
+
+FUNCTION = FunctionId(account="123456789012", region="eu-west-1", name="work")
+VERSION = FunctionVersion(
+    function=FUNCTION,
+    version="$LATEST",
+    runtime="python3.11",
+    handler="app.handler",
+    role="arn:aws:iam::123456789012:role/r",
+    code=Code(digest="ab" * 32, sha256="q6s=", size_bytes=1),
+    logging=Logging(group="/aws/lambda/work"),
+    revision_id="1",
+    last_modified="2026-11-23T19:00:00.000+0000",
+    state="Active",
+)
+
+
+class Call:
+    """One invocation, as its caller sees it."""
+
+    def __init__(self, request_id: str) -> None:
+        self.request_id = request_id
+        self.results: list[Outcome | ServiceError] = []
+
+    @property
+    def ended(self) -> bool:
+        return bool(self.results)
+
+    @property
+    def outcome(self) -> Outcome:
+        """Its outcome; fails the test unless there is exactly one."""
+        (result,) = self.results
+        assert isinstance(result, Outcome)
+        return result
+
+    @property
+    def error(self) -> ServiceError:
+        """The platform's refusal; fails the test unless there is exactly one."""
+        (result,) = self.results
+        assert isinstance(result, ServiceError)
+        return result
+
+
+class World:
+    """Everything below the API, with one function version in it unless told otherwise."""
+
+    def __init__(self, data: Path, sandbox: FakeSandbox | None = None, limits: Limits | None = None) -> None:
+        self.clock = VirtualClock()
+        self.limits = limits or Limits()
+        self.sandbox = sandbox or FakeSandbox()
+        self.directory = LogDirectory(data / "logs", stream_file_bytes=1 << 20, directory_bytes=1 << 24)
+        self.logs = LogWriter(self.directory, self.clock, self.limits)
+        self.metrics = Metrics(self.clock.monotonic)
+        self.ids = RequestIds()
+        self.failures: list[BaseException] = []
+        self.platform = Platform(
+            sandbox=self.sandbox,
+            clock=self.clock,
+            limits=self.limits,
+            logs=self.logs,
+            metrics=self.metrics,
+            concurrency=ConcurrencyBook(self.limits.account_concurrency),
+            ids=self.ids,
+            tasks=TaskOwner(self.failures.append),
+        )
+        self.pools = EnvironmentPools(self.platform)
+        self.random = 0.5
+        self.router = Router(self.pools, lambda: self.random)
+        self.root = data / "code"
+
+    def put(self, **changes: Any) -> None:
+        """Make a version known that differs from ``VERSION`` in ``changes``."""
+        self.router.put_version(replace(VERSION, **changes), self.root)
+
+    def target(self, qualifier: str | None = None) -> Target:
+        return self.router.resolve(FUNCTION, qualifier)
+
+    def call(self, payload: bytes = b"{}", *, tail: bool = False, target: Target | None = None) -> Call:
+        """Invoke the function. Raises ServiceError for what is refused at once."""
+        request_id = self.ids.request_id()
+        call = Call(request_id.decode())
+        target = target or self.target()
+        trace = self.ids.trace_id(self.clock.now())
+        target.pool.submit(Invocation(target, request_id, trace, payload, call.results.append, tail))
+        return call
+
+    @property
+    def runtime(self) -> FakeRuntime:
+        """The environment started last."""
+        return self.sandbox.runtimes[-1]
+
+    async def settle(self) -> None:
+        """Let everything happen that is due now."""
+        for _ in range(30):
+            await asyncio.sleep(0)
+
+    async def advance(self, seconds: float) -> None:
+        """Move time on and let happen what falls due."""
+        self.clock.advance(seconds)
+        await self.settle()
+
+    async def invoke(self, payload: bytes = b"{}", *, tail: bool = False) -> Outcome:
+        """Invoke and wait for the outcome, as far as it needs no time."""
+        call = self.call(payload, tail=tail)
+        await self.settle()
+        return call.outcome
+
+    async def log(self) -> list[str]:
+        """Every message in the function's log group, streams in the order of their making."""
+        await self.logs.flush()
+        group = VERSION.logging.group
+        return [
+            event.message for stream in self.directory.streams(group) for event in self.directory.read(group, stream)
+        ]
+
+    async def close(self) -> None:
+        await self.pools.close()
+        await self.logs.close()
+        assert not self.failures, self.failures
+
+
+def in_world(
+    data: Path,
+    scenario: Callable[[World], Awaitable[None]],
+    sandbox: FakeSandbox | None = None,
+    limits: Limits | None = None,
+) -> None:
+    """Run ``scenario`` in a world of its own and close it."""
+
+    async def main() -> None:
+        world = World(data, sandbox, limits)
+        try:
+            await scenario(world)
+        finally:
+            await world.close()
+
+    asyncio.run(main())
