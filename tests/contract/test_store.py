@@ -108,6 +108,10 @@ def test_what_was_never_kept_is_none(run: Runner) -> None:
     async def scenario(store: Store) -> None:
         assert await store.version(function_id(), LATEST) is None
         assert await store.version(function_id(), "7") is None
+        await store.create_function(latest())
+        await publish(store, 1)
+        for spelling in ("01", "+1", "1 ", "x", "", "²", "9" * 19, "9" * 100):
+            assert await store.version(function_id(), spelling) is None
         assert await store.alias(function_id(), "live") is None
 
     run(scenario)

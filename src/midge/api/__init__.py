@@ -1,0 +1,1 @@
+"""The operations of the Lambda API's control plane: plain functions, one module per resource."""

@@ -76,6 +76,8 @@ class FunctionVersion:
     last_update_status: str = "Successful"
     last_update_status_reason: str | None = None
     last_update_status_reason_code: str | None = None
+    published_from: str = ""
+    """Of a numbered version: the fingerprint of the $LATEST that it was published from."""
 
     @property
     def arn(self) -> str:

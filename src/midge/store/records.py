@@ -20,9 +20,15 @@ def key(function: FunctionId) -> FunctionKey:
     return (function.account, function.region, function.name)
 
 
+_NO_VERSION = 2**63 - 1
+
+
 def number(version: str) -> int:
-    """A version as a sortable number, $LATEST as 0. Raises ValueError for anything else."""
-    return 0 if version == LATEST else int(version)
+    """A version as a sortable number, $LATEST as 0; anything else that is no version as a number that none ever has."""
+    if version == LATEST:
+        return 0
+    plain = len(version) < len(str(_NO_VERSION)) and version.isascii() and version.isdigit() and version[0] != "0"
+    return int(version) if plain else _NO_VERSION
 
 
 def additional_number(alias: Alias) -> int | None:

@@ -1,0 +1,84 @@
+"""Which zips are in use: counts the versions that name each, and lets go of a zip some time after the last.
+
+The delay lets environments of a deleted version end before their files vanish. Counts are made anew at every start
+from what the store holds, so a crash at any point leaves at most a zip that the next start removes.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+
+import structlog
+
+from midge.api.locks import KeyedLocks
+from midge.blobs.digests import code_of
+from midge.blobs.packages import Packages
+from midge.blobs.port import Blobs
+from midge.clock import Clock, Timer
+from midge.model.functions import Code
+from midge.model.limits import Limits
+from midge.tasks import TaskOwner
+
+
+class CodeKeeper:
+    """Owns the coming and going of zips; its timers end with ``close``."""
+
+    def __init__(self, blobs: Blobs, packages: Packages, clock: Clock, limits: Limits, tasks: TaskOwner) -> None:
+        self._blobs = blobs
+        self._packages = packages
+        self._clock = clock
+        self._limits = limits
+        self._tasks = tasks
+        self._uses: Counter[str] = Counter()
+        self._locks: KeyedLocks[str] = KeyedLocks()
+        self._timers: dict[str, Timer] = {}
+        self._log = structlog.get_logger("midge.api")
+
+    async def start(self, in_use: Iterable[Code]) -> None:
+        """Count what is stored and remove every zip and package that nothing names."""
+        self._uses = Counter(code.digest for code in in_use)
+        await self._packages.sweep(self._uses)
+        for digest in await self._blobs.digests() - set(self._uses):
+            await self._blobs.delete(digest)
+
+    def close(self) -> None:
+        """Call off what is due later; the next start will see to it."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+
+    async def keep(self, data: bytes) -> Code:
+        """Store a checked zip, in use once: on return it is on disk. Raises OSError, and then it is not in use."""
+        code = code_of(data)
+        lock = self._locks.of(code.digest)
+        async with lock:
+            self._uses[code.digest] += 1
+            try:
+                await self._blobs.put(data)
+            except BaseException:
+                self.release(code)
+                raise
+        return code
+
+    def use(self, code: Code) -> None:
+        """One more version names ``code``, which is in use already."""
+        self._uses[code.digest] += 1
+
+    def release(self, code: Code) -> None:
+        """One version less names ``code``."""
+        digest = code.digest
+        self._uses[digest] -= 1
+        if self._uses[digest] <= 0 and digest not in self._timers:
+            self._timers[digest] = self._clock.call_later(self._limits.unused_package_seconds, self._due, digest)
+
+    def _due(self, digest: str) -> None:
+        del self._timers[digest]
+        self._tasks.start(self._let_go(digest))
+
+    async def _let_go(self, digest: str) -> None:
+        lock = self._locks.of(digest)
+        async with lock:
+            if self._uses[digest] <= 0 and digest not in self._timers:
+                del self._uses[digest]
+                await self._packages.remove(digest)
+                await self._blobs.delete(digest)
+                self._log.info("code_removed", digest=digest)

@@ -1,0 +1,42 @@
+"""Where a function's zip comes from: the request itself or an S3 object. Checked before anything is stored.
+
+Source: ``FunctionCode``, https://docs.aws.amazon.com/lambda/latest/api/API_FunctionCode.html
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from midge.api.checks import check_inline_zip
+from midge.api.services import ApiServices, S3Error
+from midge.model.errors import invalid_parameter
+
+
+async def fetch_code(services: ApiServices, values: Mapping[str, Any], operation: str) -> bytes:
+    """The zip that the members of ``FunctionCode`` in ``values`` name, fit to be a package.
+
+    Raises InvalidParameterValueException, or RequestEntityTooLargeException for an inline zip that is too large.
+    """
+    inline, bucket, key = values.get("ZipFile"), values.get("S3Bucket"), values.get("S3Key")
+    version = values.get("S3ObjectVersion")
+    if inline is not None:
+        if bucket or key or version:
+            raise invalid_parameter("Please do not provide other FunctionCode parameters when providing a ZipFile.")
+        check_inline_zip(inline, operation, services.limits)
+        data = inline
+    elif not bucket and not key:
+        raise invalid_parameter("Please provide a source for function code.")
+    elif not bucket or not key:
+        raise invalid_parameter("Please provide both S3Bucket and S3Key as the source for function code.")
+    else:
+        data = await _from_s3(services, bucket, key, version)
+    await services.packages.check(data)
+    return data
+
+
+async def _from_s3(services: ApiServices, bucket: str, key: str, version: str | None) -> bytes:
+    try:
+        return await services.fetch_s3(bucket, key, version)
+    except S3Error as error:
+        raise invalid_parameter(
+            f"Error occurred while GetObject. S3 Error Code: {error.code}. S3 Error Message: {error.message}"
+        ) from error

@@ -1,0 +1,141 @@
+"""Between a FunctionVersion and AWS's wire forms: ``FunctionConfiguration`` out, the members of a request in. Pure."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from midge.api.members import is_empty
+from midge.model.functions import FunctionId, FunctionVersion, Logging
+
+JSON_LEVEL = "INFO"
+_HIDDEN = frozenset({"Tags", "SourceKMSKeyArn"})
+"""Kept, but shown elsewhere than in the configuration."""
+_STATE_MEMBERS = frozenset(
+    {
+        "State",
+        "StateReason",
+        "StateReasonCode",
+        "LastUpdateStatus",
+        "LastUpdateStatusReason",
+        "LastUpdateStatusReasonCode",
+        "RuntimeVersionConfig",
+    }
+)
+
+
+def render(version: FunctionVersion, qualifier: str | None = None) -> dict[str, Any]:
+    """``FunctionConfiguration`` of ``version``; its ARN carries ``qualifier``, or none. Absent members are left out."""
+    function = version.function
+    rendered: dict[str, Any] = {
+        "FunctionName": function.name,
+        "FunctionArn": function.arn if qualifier is None else function.qualified_arn(qualifier),
+        "Runtime": version.runtime,
+        "Role": version.role,
+        "Handler": version.handler,
+        "CodeSize": version.code.size_bytes,
+        "Description": version.description,
+        "Timeout": version.timeout_seconds,
+        "MemorySize": version.memory_size_mb,
+        "LastModified": version.last_modified,
+        "CodeSha256": version.code.sha256,
+        "Version": version.version,
+        "Environment": {"Variables": dict(version.environment)} if version.environment else None,
+        "TracingConfig": {"Mode": "PassThrough"},
+        "RevisionId": version.revision_id,
+        **_render_state(version),
+        "PackageType": "Zip",
+        "Architectures": [version.architecture],
+        "EphemeralStorage": {"Size": version.ephemeral_storage_mb},
+        "SnapStart": {"ApplyOn": "None", "OptimizationStatus": "Off"},
+        "RuntimeVersionConfig": {"RuntimeVersionArn": runtime_version_arn(function.region, version.runtime)},
+        "LoggingConfig": _render_logging(version.logging),
+        **{name: value for name, value in version.kept.items() if name not in _HIDDEN},
+    }
+    if "VpcConfig" in version.kept:
+        rendered["VpcConfig"] = {"SubnetIds": [], "SecurityGroupIds": [], "VpcId": "", **version.kept["VpcConfig"]}
+    return {name: value for name, value in rendered.items() if value is not None}
+
+
+def render_listed(version: FunctionVersion, qualifier: str | None = None) -> dict[str, Any]:
+    """The subset of ``render`` that ListFunctions and ListVersionsByFunction show."""
+    return {name: value for name, value in render(version, qualifier).items() if name not in _STATE_MEMBERS}
+
+
+def _render_state(version: FunctionVersion) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "State": version.state,
+        "StateReason": version.state_reason,
+        "StateReasonCode": version.state_reason_code,
+    }
+    if version.state != "Pending":
+        shown |= {
+            "LastUpdateStatus": version.last_update_status,
+            "LastUpdateStatusReason": version.last_update_status_reason,
+            "LastUpdateStatusReasonCode": version.last_update_status_reason_code,
+        }
+    return shown
+
+
+def _render_logging(logging: Logging) -> dict[str, Any]:
+    shown = {
+        "LogFormat": logging.format,
+        "ApplicationLogLevel": logging.application_level,
+        "SystemLogLevel": logging.system_level,
+        "LogGroup": logging.group,
+    }
+    return {name: value for name, value in shown.items() if value is not None}
+
+
+def runtime_version_arn(region: str, runtime: str) -> str:
+    """An identifier of AWS's form for the build of ``runtime``; midge has one build of each."""
+    return f"arn:aws:lambda:{region}::runtime:{hashlib.sha256(runtime.encode()).hexdigest()}"
+
+
+def default_logging(function: FunctionId) -> Logging:
+    """What a function has that says nothing about its logs."""
+    return Logging(group=f"/aws/lambda/{function.name}")
+
+
+def merge(version: FunctionVersion, values: Mapping[str, Any]) -> FunctionVersion:
+    """``version`` with the configuration members that ``values`` gives; the others stay as they are."""
+    changes: dict[str, Any] = {
+        field: values[member]
+        for member, field in (
+            ("Runtime", "runtime"),
+            ("Handler", "handler"),
+            ("Role", "role"),
+            ("Description", "description"),
+            ("Timeout", "timeout_seconds"),
+            ("MemorySize", "memory_size_mb"),
+        )
+        if values.get(member) is not None
+    }
+    if (storage := values.get("EphemeralStorage")) is not None:
+        changes["ephemeral_storage_mb"] = storage["Size"]
+    if (environment := values.get("Environment")) is not None:
+        changes["environment"] = dict(environment.get("Variables") or {})
+    if (logging := values.get("LoggingConfig")) is not None:
+        changes["logging"] = _merge_logging(version.logging, logging)
+    if architectures := values.get("Architectures"):
+        changes["architecture"] = architectures[0]
+    return replace(version, **changes)
+
+
+def merge_kept(version: FunctionVersion, given: Mapping[str, Any]) -> FunctionVersion:
+    """``version`` with the members that are kept in wire form; an empty value clears what was kept."""
+    together = {**version.kept, **given}
+    return replace(version, kept={name: value for name, value in together.items() if not is_empty(value)})
+
+
+def _merge_logging(current: Logging, given: Mapping[str, Any]) -> Logging:
+    form = given.get("LogFormat") or current.format
+    as_json = form == "JSON"
+    return Logging(
+        format=form,
+        group=given.get("LogGroup") or current.group,
+        application_level=(given.get("ApplicationLogLevel") or current.application_level or JSON_LEVEL)
+        if as_json
+        else None,
+        system_level=(given.get("SystemLogLevel") or current.system_level or JSON_LEVEL) if as_json else None,
+    )

@@ -1,0 +1,51 @@
+"""What the operations share: the services, one writer at a time per function, zips in use, and versions in preparation."""
+
+import uuid
+from dataclasses import dataclass
+
+import structlog
+
+from midge.api.code_keeper import CodeKeeper
+from midge.api.locks import KeyedLocks
+from midge.api.preparation import Preparation
+from midge.api.services import ApiServices
+from midge.model.errors import not_found
+from midge.model.functions import LATEST, FunctionId, FunctionVersion
+from midge.model.timestamps import last_modified
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlPlane:
+    """Passed to every operation."""
+
+    services: ApiServices
+    codes: CodeKeeper
+    preparation: Preparation
+    locks: KeyedLocks[FunctionId]
+    """Held by whoever changes a function, so that store and router hear of its changes in one order."""
+
+    async def latest(self, function: FunctionId) -> FunctionVersion:
+        """$LATEST. Raises ResourceNotFoundException."""
+        found = await self.services.store.version(function, LATEST)
+        if found is None:
+            raise not_found(function.arn)
+        return found
+
+    def now(self) -> str:
+        """The present, as LastModified writes it."""
+        return last_modified(self.services.clock.now())
+
+    def put_in_router(self, version: FunctionVersion) -> None:
+        """Let invocations find ``version`` as it now is."""
+        self.services.router.put_version(version, self.services.packages.path(version.code))
+
+    def say_kept(self, function: FunctionId, members: list[str]) -> None:
+        """Tell midge's log, once for each, of members that are kept without effect."""
+        if members:
+            log = structlog.get_logger("midge.api")
+            log.warning("kept_without_effect", function=function.arn, members=members)
+
+
+def new_revision() -> str:
+    """A revision id that nobody has seen."""
+    return str(uuid.uuid4())

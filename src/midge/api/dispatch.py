@@ -1,0 +1,139 @@
+"""The control plane's one entrance: an operation by name, its parsed input, the answer's members.
+
+The table below is plain data: an operation that is not in it is refused by name. Also brings the router up to date at
+start and lets an operation that has begun finish when its caller hangs up, so that store and router never disagree.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import structlog
+
+from midge.api import aliases, function_updates, functions, states, versions
+from midge.api.code_keeper import CodeKeeper
+from midge.api.control_plane import ControlPlane
+from midge.api.locks import KeyedLocks
+from midge.api.preparation import Preparation
+from midge.api.services import ApiServices, CallContext
+from midge.model.errors import ServiceError, invalid_parameter, not_found, not_supported, stale_revision
+from midge.model.functions import FunctionId, FunctionVersion
+from midge.store.errors import BadMarkerError, MissingError, StaleError, StoreError
+from midge.tasks import TaskOwner
+
+Operation = Callable[[ControlPlane, Mapping[str, Any], CallContext], Awaitable[dict[str, Any]]]
+
+OPERATIONS: Mapping[str, Operation] = {
+    "CreateFunction": functions.create_function,
+    "GetFunction": functions.get_function,
+    "GetFunctionConfiguration": functions.get_function_configuration,
+    "ListFunctions": functions.list_functions,
+    "DeleteFunction": functions.delete_function,
+    "UpdateFunctionCode": function_updates.update_function_code,
+    "UpdateFunctionConfiguration": function_updates.update_function_configuration,
+    "PublishVersion": versions.publish_version,
+    "ListVersionsByFunction": versions.list_versions_by_function,
+    "CreateAlias": aliases.create_alias,
+    "GetAlias": aliases.get_alias,
+    "ListAliases": aliases.list_aliases,
+    "UpdateAlias": aliases.update_alias,
+    "DeleteAlias": aliases.delete_alias,
+}
+ANSWERED_BY_THE_LISTENER = frozenset({"Invoke"})
+"""Operations that never come here: the data plane, ``midge.api.invocations``."""
+
+
+class Api:
+    """Owns what runs in the background. ``start`` before the first call, ``close`` after the last."""
+
+    def __init__(self, services: ApiServices) -> None:
+        self._log = structlog.get_logger("midge.api")
+        self._services = services
+        self._tasks = TaskOwner(self._failed)
+        locks: KeyedLocks[FunctionId] = KeyedLocks()
+        self._plane = ControlPlane(
+            services=services,
+            codes=CodeKeeper(services.blobs, services.packages, services.clock, services.limits, self._tasks),
+            preparation=Preparation(services, locks, self._tasks),
+            locks=locks,
+        )
+
+    def _failed(self, error: BaseException) -> None:
+        self._log.error("background_task_failed", exc_info=error)
+
+    async def start(self) -> None:
+        """Tell the router of everything that is stored and take up what was Pending or InProgress. Raises StoreError."""
+        everything = await self._services.store.load()
+        await self._plane.codes.start(version.code for version in everything.versions)
+        async with asyncio.TaskGroup() as group:
+            for version in everything.versions:
+                group.create_task(self._take_up(version))
+        for alias in everything.aliases:
+            self._services.router.put_alias(alias)
+
+    async def _take_up(self, version: FunctionVersion) -> None:
+        if states.is_settled(version):
+            try:
+                await self._services.packages.unpacked(version.code)
+            except Exception as error:  # noqa: BLE001 - one broken package must not keep the others from running
+                self._log.error("package_lost", function=version.arn, reason=str(error))
+            else:
+                self._plane.put_in_router(version)
+                return
+        # An interrupted update has no former self to go on with: it is taken up like a creation.
+        unfinished = states.pending(version)
+        self._plane.put_in_router(unfinished)
+        self._plane.preparation.begin(unfinished)
+
+    async def close(self) -> None:
+        """End the background work; what it leaves unfinished the next start takes up."""
+        self._plane.codes.close()
+        await self._tasks.close()
+
+    async def handle(self, operation: str, values: Mapping[str, Any], context: CallContext) -> dict[str, Any]:
+        """Perform ``operation`` with its validated input; the answer's members by their wire names.
+
+        Raises ServiceError and nothing else. If the caller is cancelled the operation still runs to its end.
+        """
+        perform = OPERATIONS.get(operation)
+        if perform is None:
+            raise not_supported(f"the operation {operation}")
+        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._tasks.start(self._perform(perform, values, context, answer))
+        return await answer
+
+    async def _perform(
+        self,
+        perform: Operation,
+        values: Mapping[str, Any],
+        context: CallContext,
+        answer: "asyncio.Future[dict[str, Any]]",
+    ) -> None:
+        try:
+            result = await perform(self._plane, values, context)
+        except asyncio.CancelledError:
+            answer.cancel()
+            raise
+        except Exception as error:  # noqa: BLE001 - becomes the answer
+            if not answer.done():
+                answer.set_exception(self._translate(error, context))
+        else:
+            if not answer.done():
+                answer.set_result(result)
+
+    def _translate(self, error: Exception, context: CallContext) -> ServiceError:
+        match error:
+            case ServiceError():
+                return error
+            case BadMarkerError():
+                return invalid_parameter("The marker is not one that a listing has returned.")
+            case StaleError():
+                return stale_revision()
+            case MissingError():
+                return not_found(str(error))
+            case StoreError() | OSError():
+                self._log.error("storage_failed", request_id=context.request_id, reason=str(error))
+                return ServiceError("ServiceException", f"The change could not be stored: {error}")
+            case _:
+                self._log.error("operation_failed", request_id=context.request_id, exc_info=error)
+                return ServiceError("ServiceException", "An internal error occurred.")

@@ -1,0 +1,92 @@
+"""Changes to $LATEST: its code and its configuration.
+
+Source: https://docs.aws.amazon.com/lambda/latest/api/API_UpdateFunctionCode.html and API_UpdateFunctionConfiguration.html
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from midge.api import checks, configuration, members, states
+from midge.api.code_source import fetch_code
+from midge.api.control_plane import ControlPlane, new_revision
+from midge.api.names import resolve_function
+from midge.api.services import CallContext
+from midge.api.versions import publish
+from midge.blobs.digests import code_of
+from midge.model.errors import invalid_parameter, stale_revision
+from midge.model.functions import FunctionId, FunctionVersion
+
+
+async def update_function_code(plane: ControlPlane, values: Mapping[str, Any], context: CallContext) -> dict[str, Any]:
+    """Answers LastUpdateStatus InProgress; invocations go to the old code until the new one is ready."""
+    services = plane.services
+    function = resolve_function("UpdateFunctionCode", values["FunctionName"], context)
+    if values.get("ImageUri"):
+        raise invalid_parameter("Please don't provide ImageUri when updating a function with packageType Zip.")
+    members.refuse_unsupported(members.UPDATE_FUNCTION_CODE, values, strict=services.strict)
+    lock = plane.locks.of(function)
+    async with lock:
+        current = await _changeable(plane, function, values)
+        changed = _merged(plane, current, members.UPDATE_FUNCTION_CODE, values)
+        services.runtimes.check(changed.runtime, changed.architecture)
+        data = await fetch_code(services, values, "UpdateFunctionCode")
+        if values.get("DryRun"):
+            return configuration.render(replace(changed, code=code_of(data)))
+        code = await plane.codes.keep(data)
+        try:
+            stored = await _store(plane, replace(changed, code=code), current)
+        except BaseException:
+            plane.codes.release(code)
+            raise
+        plane.codes.release(current.code)
+        if values.get("Publish"):
+            published = await publish(plane, stored, description=None)
+            return configuration.render(published, published.version)
+    return configuration.render(stored)
+
+
+async def update_function_configuration(
+    plane: ControlPlane, values: Mapping[str, Any], context: CallContext
+) -> dict[str, Any]:
+    """Changes the members given; answers LastUpdateStatus InProgress."""
+    services = plane.services
+    function = resolve_function("UpdateFunctionConfiguration", values["FunctionName"], context)
+    rules = members.UPDATE_FUNCTION_CONFIGURATION
+    members.refuse_unsupported(rules, values, strict=services.strict)
+    checks.check_configuration(values, services.limits)
+    lock = plane.locks.of(function)
+    async with lock:
+        current = await _changeable(plane, function, values)
+        changed = _merged(plane, current, rules, values)
+        if changed.runtime != current.runtime:
+            services.runtimes.check(changed.runtime, changed.architecture)
+        stored = await _store(plane, changed, current)
+    return configuration.render(stored)
+
+
+async def _changeable(plane: ControlPlane, function: FunctionId, values: Mapping[str, Any]) -> FunctionVersion:
+    """$LATEST, if it is at rest and is the revision that the caller means."""
+    current = await plane.latest(function)
+    states.refuse_while_busy(current)
+    if values.get("RevisionId") not in (None, "", current.revision_id):
+        raise stale_revision()
+    return current
+
+
+def _merged(
+    plane: ControlPlane, current: FunctionVersion, rules: Mapping[str, members.Rule], values: Mapping[str, Any]
+) -> FunctionVersion:
+    """``current`` with the members given; says aloud which of them are new and without effect."""
+    before = {"Architectures": [current.architecture], **current.kept}
+    said = members.worth_saying(rules, {name: value for name, value in before.items() if name in rules})
+    plane.say_kept(current.function, [name for name in members.worth_saying(rules, values) if name not in said])
+    return configuration.merge_kept(configuration.merge(current, values), members.kept(rules, values))
+
+
+async def _store(plane: ControlPlane, changed: FunctionVersion, current: FunctionVersion) -> FunctionVersion:
+    """Keep the change and let it take effect in the background."""
+    stored = states.updating(replace(changed, revision_id=new_revision(), last_modified=plane.now()))
+    await plane.services.store.replace_version(stored, current.revision_id)
+    plane.preparation.begin(stored)
+    return stored

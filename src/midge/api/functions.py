@@ -1,0 +1,182 @@
+"""Functions: create, look at, list, delete.
+
+Source: https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html and its neighbours
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from midge.api import checks, configuration, listing, members, states
+from midge.api.code_source import fetch_code
+from midge.api.control_plane import ControlPlane, new_revision
+from midge.api.names import Named, resolve, resolve_new
+from midge.api.services import CallContext
+from midge.api.versions import publish
+from midge.model.errors import conflict, invalid_parameter, not_found
+from midge.model.functions import LATEST, Code, FunctionId, FunctionVersion
+from midge.store.errors import ExistsError, InUseError, MissingError
+from midge.store.port import Scope
+
+
+async def create_function(plane: ControlPlane, values: Mapping[str, Any], context: CallContext) -> dict[str, Any]:
+    """Answers State Pending; the function becomes Active in the background."""
+    services = plane.services
+    function = resolve_new(values["FunctionName"], context)
+    members.refuse_unsupported(members.CREATE_FUNCTION, values, strict=services.strict)
+    members.refuse_unsupported(members.FUNCTION_CODE, values["Code"], strict=services.strict)
+    checks.check_create(values, services.limits)
+    services.runtimes.check(values["Runtime"], (values.get("Architectures") or ["x86_64"])[0])
+    lock = plane.locks.of(function)
+    async with lock:
+        if await services.store.version(function, LATEST) is not None:
+            raise conflict(f"Function already exist: {function.name}")
+        code = await plane.codes.keep(await fetch_code(services, values["Code"], "CreateFunction"))
+        latest = _new_latest(plane, function, values, code)
+        try:
+            await services.store.create_function(latest)
+        except ExistsError as error:
+            plane.codes.release(code)
+            raise conflict(f"Function already exist: {function.name}") from error
+        except BaseException:
+            plane.codes.release(code)
+            raise
+        plane.put_in_router(latest)
+        plane.preparation.begin(latest)
+        plane.say_kept(function, members.worth_saying(members.CREATE_FUNCTION, values))
+        if values.get("Publish"):
+            return configuration.render(await publish(plane, latest, description=None))
+    return configuration.render(latest)
+
+
+def _new_latest(plane: ControlPlane, function: FunctionId, values: Mapping[str, Any], code: Code) -> FunctionVersion:
+    blank = FunctionVersion(
+        function=function,
+        version=LATEST,
+        runtime=values["Runtime"],
+        handler=values["Handler"],
+        role=values["Role"],
+        code=code,
+        logging=configuration.default_logging(function),
+        revision_id=new_revision(),
+        last_modified=plane.now(),
+    )
+    kept = {
+        **members.kept(members.CREATE_FUNCTION, values),
+        **members.kept(members.FUNCTION_CODE, values["Code"]),
+        "Tags": values.get("Tags"),
+    }
+    return states.pending(configuration.merge_kept(configuration.merge(blank, values), kept))
+
+
+async def _find(plane: ControlPlane, named: Named) -> FunctionVersion:
+    """The version that a name, a version or an alias leads to. Raises ResourceNotFoundException."""
+    store = plane.services.store
+    wanted = named.qualifier or LATEST
+    if wanted != LATEST and not wanted.isdigit():
+        alias = await store.alias(named.function, wanted)
+        if alias is None:
+            raise not_found(named.arn)
+        wanted = alias.version
+    found = await store.version(named.function, wanted)
+    if found is None:
+        raise not_found(named.arn)
+    return found
+
+
+async def get_function(plane: ControlPlane, values: Mapping[str, Any], context: CallContext) -> dict[str, Any]:
+    """Configuration, a link to the code that works for ten minutes, and the tags."""
+    named = resolve("GetFunction", values["FunctionName"], values.get("Qualifier"), context)
+    version = await _find(plane, named)
+    location = {
+        "RepositoryType": "S3",
+        "Location": plane.services.code_links.make(context.base_url, version.code.digest),
+    }
+    if key := version.kept.get("SourceKMSKeyArn"):
+        location["SourceKMSKeyArn"] = key
+    answer: dict[str, Any] = {"Configuration": configuration.render(version, named.qualifier), "Code": location}
+    latest = version if version.version == LATEST else await plane.latest(named.function)
+    if tags := latest.kept.get("Tags"):
+        answer["Tags"] = dict(tags)
+    return answer
+
+
+async def get_function_configuration(
+    plane: ControlPlane, values: Mapping[str, Any], context: CallContext
+) -> dict[str, Any]:
+    named = resolve("GetFunctionConfiguration", values["FunctionName"], values.get("Qualifier"), context)
+    return configuration.render(await _find(plane, named), named.qualifier)
+
+
+async def list_functions(plane: ControlPlane, values: Mapping[str, Any], context: CallContext) -> dict[str, Any]:
+    """By name; with FunctionVersion=ALL every version of each."""
+    services = plane.services
+    every = values.get("FunctionVersion") == "ALL"
+    if values.get("MasterRegion"):
+        # Only replicas of Lambda@Edge functions have a master region; there are none here.
+        if not every:
+            raise invalid_parameter("MasterRegion can only be used with FunctionVersion set to ALL.")
+        return listing.page("Functions", [], None)
+    scope = Scope(account=context.account, region=context.region, latest_only=not every)
+    found = await services.store.list_versions(
+        scope, listing.marker(values), listing.page_size(values, services.limits)
+    )
+    items = [configuration.render_listed(version, version.version if every else None) for version in found.items]
+    return listing.page("Functions", items, found.next_marker)
+
+
+async def delete_function(plane: ControlPlane, values: Mapping[str, Any], context: CallContext) -> dict[str, Any]:
+    """The function with everything that belongs to it or, with a qualifier, one published version."""
+    named = resolve("DeleteFunction", values["FunctionName"], values.get("Qualifier"), context)
+    lock = plane.locks.of(named.function)
+    async with lock:
+        if named.qualifier is None:
+            await _delete_all(plane, named.function)
+        else:
+            await _delete_version(plane, named.function, named.qualifier)
+    return {"StatusCode": 204}
+
+
+async def _delete_all(plane: ControlPlane, function: FunctionId) -> None:
+    store, router = plane.services.store, plane.services.router
+    versions: list[FunctionVersion] = []
+    aliases: list[str] = []
+    scope = Scope(account=function.account, region=function.region, name=function.name)
+    marker: str | None = None
+    while True:
+        page = await store.list_versions(scope, marker, plane.services.limits.list_items)
+        versions += page.items
+        if (marker := page.next_marker) is None:
+            break
+    while True:
+        found = await store.list_aliases(function, marker, plane.services.limits.list_items)
+        aliases += [alias.name for alias in found.items]
+        if (marker := found.next_marker) is None:
+            break
+    await store.delete_function(function)
+    for name in aliases:
+        router.remove_alias(function, name)
+    for version in versions:
+        router.remove_version(function, version.version)
+        plane.codes.release(version.code)
+
+
+async def _delete_version(plane: ControlPlane, function: FunctionId, version: str) -> None:
+    if version == LATEST:
+        raise invalid_parameter("$LATEST version cannot be deleted without deleting the function.")
+    if not version.isdigit():
+        raise invalid_parameter("Deletion of aliases is not currently supported.")
+    await plane.latest(function)
+    store = plane.services.store
+    known = await store.version(function, version)
+    if known is None:
+        return  # AWS answers success for a version that is not there
+    try:
+        await store.delete_version(function, version)
+    except InUseError as error:
+        raise conflict(
+            f"Unable to delete version because the following aliases reference it: [{', '.join(error.aliases)}]"
+        ) from error
+    except MissingError:
+        return
+    plane.services.router.remove_version(function, version)
+    plane.codes.release(known.code)

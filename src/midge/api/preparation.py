@@ -1,0 +1,80 @@
+"""The step between accepted and usable: unpack a version's package, tell the router, record the new state.
+
+Runs beside the answer to the caller, so that creation answers Pending and an update InProgress. What a stop or a crash
+interrupts is taken up again by the next start, because the state in the store says so.
+"""
+
+import asyncio
+import uuid
+
+import structlog
+
+from midge.api import states
+from midge.api.locks import KeyedLocks
+from midge.api.services import ApiServices
+from midge.blobs.packages import PackageError
+from midge.clock import Clock
+from midge.model.functions import FunctionId, FunctionVersion
+from midge.store.errors import MissingError, StaleError, StoreError
+from midge.tasks import TaskOwner
+
+
+class Preparation:
+    """Brings versions to rest, each in a task of its own."""
+
+    def __init__(self, services: ApiServices, locks: KeyedLocks[FunctionId], tasks: TaskOwner) -> None:
+        self._services = services
+        self._locks = locks
+        self._tasks = tasks
+        self._log = structlog.get_logger("midge.api")
+
+    def begin(self, version: FunctionVersion) -> None:
+        """Bring ``version``, as the store now holds it, to rest in the background."""
+        self._tasks.start(self.complete(version))
+
+    async def complete(self, version: FunctionVersion) -> None:
+        """Unpack, then record the outcome and tell the router; tries again while the store refuses to be written."""
+        outcome = await self._outcome(version)
+        while True:
+            lock = self._locks.of(version.function)
+            async with lock:
+                try:
+                    await self._record(version, outcome)
+                except StoreError as error:
+                    self._log.error("state_not_stored", function=version.arn, reason=str(error))
+                else:
+                    return
+            await _pause(self._services.clock, self._services.limits.store_retry_seconds)
+
+    async def _outcome(self, version: FunctionVersion) -> FunctionVersion:
+        revision = str(uuid.uuid4())
+        try:
+            await self._services.packages.unpacked(version.code)
+        except PackageError as error:
+            self._log.error("package_unusable", function=version.arn, reason=str(error))
+            return states.failed(
+                version, revision, "The deployment package cannot be unpacked.", "InvalidZipFileException"
+            )
+        except OSError as error:
+            self._log.error("package_not_unpacked", function=version.arn, reason=str(error))
+            return states.failed(version, revision, f"An internal error occurred: {error.strerror}.", "InternalError")
+        return states.ready(version, revision)
+
+    async def _record(self, version: FunctionVersion, outcome: FunctionVersion) -> None:
+        try:
+            await self._services.store.replace_version(outcome, version.revision_id)
+        except (MissingError, StaleError):
+            self._log.info("version_gone_while_preparing", function=version.arn)
+            return
+        # After an update that failed the router goes on with what it has.
+        if outcome.last_update_status != "Failed" or outcome.state == "Failed":
+            self._services.router.put_version(outcome, self._services.packages.path(outcome.code))
+
+
+async def _pause(clock: Clock, seconds: float) -> None:
+    over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    timer = clock.call_later(seconds, over.set_result, None)
+    try:
+        await over
+    finally:
+        timer.cancel()

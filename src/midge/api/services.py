@@ -1,0 +1,77 @@
+"""What the operations need of the rest of midge, as one record of ports; and what they are told about a call."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from midge.api.code_links import CodeLinks
+from midge.blobs.packages import Packages
+from midge.blobs.port import Blobs
+from midge.clock import Clock
+from midge.model.functions import Alias, FunctionId, FunctionVersion
+from midge.model.limits import Limits
+from midge.store.port import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallContext:
+    """Who calls, and where: a caller sees the functions of ``account`` and ``region`` alone."""
+
+    account: str
+    region: str
+    request_id: str
+    base_url: str
+    """Where the caller reaches midge, without a slash at the end; links in answers begin with it."""
+
+
+class S3Error(Exception):
+    """S3 refused to hand out an object; ``code`` and ``message`` are S3's (``NoSuchKey``)."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+
+
+FetchS3 = Callable[[str, str, str | None], Awaitable[bytes]]
+"""Bucket, key and version (None for the current one) to the object's bytes. Raises S3Error."""
+
+
+class RouterPort(Protocol):
+    """Where invocations look functions up. In memory; the store holds the truth."""
+
+    def put_version(self, version: FunctionVersion, task_root: Path) -> None:
+        """Make a version known or replace what is known of it; ``task_root`` is its unpacked package."""
+        ...
+
+    def remove_version(self, function: FunctionId, version: str) -> None: ...
+
+    def put_alias(self, alias: Alias) -> None: ...
+
+    def remove_alias(self, function: FunctionId, name: str) -> None: ...
+
+
+class RuntimeCatalogue(Protocol):
+    """Which runtimes this machine can run."""
+
+    def check(self, runtime: str, architecture: str) -> None:
+        """Raise InvalidParameterValueException, saying what is missing, if it cannot run functions of ``runtime``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiServices:
+    """Everything that operations reach, passed in once by the composition root."""
+
+    store: Store
+    blobs: Blobs
+    packages: Packages
+    router: RouterPort
+    clock: Clock
+    limits: Limits
+    fetch_s3: FetchS3
+    runtimes: RuntimeCatalogue
+    code_links: CodeLinks
+    strict: bool = False
+    """Refuse, by name, what midge would otherwise keep without acting on it."""

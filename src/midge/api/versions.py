@@ -1,0 +1,104 @@
+"""Published versions: immutable copies of $LATEST, numbered.
+
+Source: https://docs.aws.amazon.com/lambda/latest/api/API_PublishVersion.html and configuration-versions.html
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from midge.api import configuration, listing, members, states
+from midge.api.control_plane import ControlPlane, new_revision
+from midge.api.names import resolve, resolve_function
+from midge.api.services import CallContext
+from midge.model.errors import invalid_parameter, stale_revision
+from midge.model.functions import FunctionId, FunctionVersion
+from midge.store.port import Scope
+
+
+async def publish_version(plane: ControlPlane, values: Mapping[str, Any], context: CallContext) -> dict[str, Any]:
+    """A new version of what $LATEST is, or the newest one if nothing has changed since."""
+    function = resolve_function("PublishVersion", values["FunctionName"], context)
+    members.refuse_unsupported(members.PUBLISH_VERSION, values, strict=plane.services.strict)
+    lock = plane.locks.of(function)
+    async with lock:
+        latest = await plane.latest(function)
+        states.refuse_while_busy(latest)
+        if values.get("RevisionId") not in (None, "", latest.revision_id):
+            raise stale_revision()
+        sha256 = values.get("CodeSha256")
+        if sha256 and sha256 != latest.code.sha256:
+            raise invalid_parameter(
+                f"CodeSHA256 ({sha256}) is different from current CodeSHA256 in $LATEST ({latest.code.sha256}). "
+                "Please try again with the CodeSHA256 in $LATEST."
+            )
+        published = await publish(plane, latest, description=values.get("Description"))
+    return configuration.render(published, published.version)
+
+
+async def publish(plane: ControlPlane, latest: FunctionVersion, *, description: str | None) -> FunctionVersion:
+    """Publish ``latest`` as the store now holds it; the caller holds the function's lock."""
+    source = fingerprint(latest)
+    newest = await _newest(plane, latest.function)
+    if newest is not None and newest.published_from == source:
+        return newest
+    settled = states.is_settled(latest)
+    draft = replace(
+        latest,
+        revision_id=new_revision(),
+        description=latest.description if description is None else description,
+        kept=_without_tags(latest.kept),
+        published_from=source,
+    )
+    draft = states.ready(draft, draft.revision_id)
+    if not settled:
+        draft = states.pending(draft)
+    published = await plane.services.store.publish_version(draft, latest.revision_id)
+    plane.codes.use(published.code)
+    plane.put_in_router(published)
+    if not settled:
+        plane.preparation.begin(published)
+    return published
+
+
+def fingerprint(version: FunctionVersion) -> str:
+    """Equal for two states of $LATEST exactly when publishing the second would repeat the first."""
+    content = [
+        version.code.sha256, version.runtime, version.handler, version.role, version.description,
+        version.timeout_seconds, version.memory_size_mb, version.ephemeral_storage_mb, dict(version.environment),
+        version.architecture, version.logging, _without_tags(version.kept),
+    ]  # fmt: skip
+    return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()
+
+
+def _without_tags(kept: Mapping[str, Any]) -> dict[str, Any]:
+    """Tags belong to the function, not to its versions."""
+    return {name: value for name, value in kept.items() if name != "Tags"}
+
+
+async def _newest(plane: ControlPlane, function: FunctionId) -> FunctionVersion | None:
+    scope = Scope(account=function.account, region=function.region, name=function.name)
+    marker: str | None = None
+    while True:
+        page = await plane.services.store.list_versions(scope, marker, plane.services.limits.list_items)
+        if (marker := page.next_marker) is None:
+            numbered = [version for version in page.items if version.version.isdigit()]
+            return numbered[-1] if numbered else None
+
+
+async def list_versions_by_function(
+    plane: ControlPlane, values: Mapping[str, Any], context: CallContext
+) -> dict[str, Any]:
+    """$LATEST first, then by number; every ARN is qualified."""
+    services = plane.services
+    function = resolve("ListVersionsByFunction", values["FunctionName"], None, context).function
+    await plane.latest(function)
+    scope = Scope(account=function.account, region=function.region, name=function.name)
+    found = await services.store.list_versions(
+        scope, listing.marker(values), listing.page_size(values, services.limits)
+    )
+    items = [configuration.render_listed(version, version.version) for version in found.items]
+    return listing.page("Versions", items, found.next_marker)
