@@ -19,6 +19,8 @@ from midge.sandbox.port import ProcessExit, SandboxError, StartRequest
 
 _MESSAGE_BYTES = 4096
 _OUTPUT_BYTES = 65536
+_DRAIN_READS = 17
+"""What the largest pipe that a user may have holds, and one: who writes all the time does not hold us up for ever."""
 
 
 class Stem:
@@ -125,14 +127,15 @@ class NamespacedEnvironment:
             self._loop.remove_reader(self.stem.output)
 
     def drain_output(self) -> None:
-        while not self._ended:
+        for _ in range(0 if self._ended else _DRAIN_READS):
             try:
                 data = os.read(self.stem.output, _OUTPUT_BYTES)
             except BlockingIOError:
                 return
-            if not data:
-                return
-            self._request.on_output(data)
+            if data:
+                self._request.on_output(data)
+            if len(data) < _OUTPUT_BYTES:
+                return  # the pipe was empty then
 
     def _on_control(self) -> None:
         try:

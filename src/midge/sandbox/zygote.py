@@ -20,6 +20,8 @@ from midge.sandbox.program import INSIDE, Program
 
 INSIDE_FILES = Path(__file__).parent / "inside"
 _ANSWER_BYTES = 4096
+_REQUESTS_UNDER_WAY = 32
+"""Enough to keep a zygote busy; a socket holds some two hundred before it refuses."""
 _RUN_ROOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); import root; root.main()"
 _RUN_ZYGOTE = "import sys; sys.path.insert(0, sys.argv.pop(1)); import zygote; zygote.main()"
 
@@ -36,6 +38,7 @@ class Forker:
         self._answers: deque[asyncio.Future[dict[str, Any]]] = deque()
         self._watched: dict[int, OnEnded] = {}
         self._unclaimed: dict[int, dict[str, Any]] = {}
+        self._turns = asyncio.Semaphore(_REQUESTS_UNDER_WAY)
         self._loop.add_reader(self._ours.fileno(), self._on_message)
         self.ready = self._expect_answer()
 
@@ -73,11 +76,12 @@ class Forker:
 
     async def fork(self, request: dict[str, Any], descriptors: list[int], on_ended: OnEnded | None = None) -> int:
         """The pid, on the machine, of a new process; ``on_ended`` hears how it ended. Raises SandboxError."""
-        try:
-            socket.send_fds(self._ours, [json.dumps(request).encode()], descriptors)
-        except OSError as error:
-            raise SandboxError(f"a zygote is gone: {error}") from error
-        answer = await self._expect_answer()
+        async with self._turns:
+            try:
+                socket.send_fds(self._ours, [json.dumps(request).encode()], descriptors)
+            except OSError as error:
+                raise SandboxError(f"a zygote is gone: {error}") from error
+            answer = await self._expect_answer()
         if "pid" not in answer:
             raise SandboxError(f"a zygote could not fork: {answer.get('error')}")
         pid = int(answer["pid"])
