@@ -28,6 +28,7 @@ _ERRORS_WITHOUT_SHAPE = {
     "InvalidSignatureException": (403, "message"),
     "MissingAuthenticationTokenException": (403, "message"),
     "OptInRequired": (403, "message"),
+    "RequestEntityTooLargeException": (413, "message"),
     "RequestExpired": (400, "message"),
     "SerializationException": (400, "Message"),
     "ServiceUnavailableException": (503, "message"),

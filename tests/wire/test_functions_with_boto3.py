@@ -1,0 +1,249 @@
+"""boto3, unmodified, against the control plane in this process: real requests, SQLite, blobs on disk, no socket."""
+
+import asyncio
+import io
+import threading
+import urllib.parse
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from midge.api.code_links import CodeLinks
+from midge.api.dispatch import Api
+from midge.api.services import ApiServices, CallContext
+from midge.blobs.directory import DirectoryBlobs
+from midge.blobs.packages import Packages
+from midge.clock import SystemClock
+from midge.http.control import ControlPlane
+from midge.invoke.request_ids import RequestIds
+from midge.model.functions import Alias, FunctionId, FunctionVersion
+from midge.model.limits import Limits
+from midge.store.secret import read_or_create_secret
+from midge.store.sqlite import SqliteStore
+from midge.wire.messages import Request
+from midge.wire.model import load_service_model
+
+ROLE = "arn:aws:iam::000000000000:role/r"
+ADDRESS = "http://127.0.0.1:9"
+
+
+def make_zip(content: str = "def handler(event, context): ...") -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("app.py", content)
+    return buffer.getvalue()
+
+
+class NoRouter:
+    """Nobody invokes here."""
+
+    def put_version(self, version: FunctionVersion, task_root: Path) -> None: ...
+    def remove_version(self, function: FunctionId, version: str) -> None: ...
+    def put_alias(self, alias: Alias) -> None: ...
+    def remove_alias(self, function: FunctionId, name: str) -> None: ...
+
+
+class AnyRuntime:
+    """Everything can run."""
+
+    def check(self, runtime: str, architecture: str) -> None: ...
+
+
+async def no_s3(bucket: str, key: str, version: str | None) -> bytes:
+    raise AssertionError("no test here reads from S3")
+
+
+class Midge:
+    """A control plane on an event loop in a thread of its own."""
+
+    def __init__(self, directory: Path) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self.loop.run_forever)
+        self.thread.start()
+        self.run(self._open(directory))
+
+    def run(self, coroutine: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(60)
+
+    async def _open(self, directory: Path) -> None:
+        limits, clock = Limits(), SystemClock()
+        self.store = await SqliteStore.open(directory / "midge.db", limits)
+        self.blobs = await DirectoryBlobs.open(directory / "blobs")
+        self.packages = Packages(directory / "packages", self.blobs, limits)
+        self.links = CodeLinks(read_or_create_secret(directory / "secret"), clock, limits)
+        self.api = Api(
+            ApiServices(
+                store=self.store, blobs=self.blobs, packages=self.packages, router=NoRouter(), clock=clock,
+                limits=limits, fetch_s3=no_s3, runtimes=AnyRuntime(), code_links=self.links,
+            )
+        )  # fmt: skip
+        await self.api.start()
+        self.control = ControlPlane(
+            load_service_model("lambda"), self._perform, RequestIds(), region="us-east-1", address="127.0.0.1:9"
+        )
+
+    async def _perform(
+        self, operation: str, values: Mapping[str, Any], *, region: str, request_id: str, base_url: str
+    ) -> Mapping[str, Any]:
+        context = CallContext(account="000000000000", region=region, request_id=request_id, base_url=base_url)
+        return await self.api.handle(operation, values, context)
+
+    async def _close(self) -> None:
+        await self.api.close()
+        await self.packages.close()
+        await self.blobs.close()
+        await self.store.close()
+
+    def close(self) -> None:
+        self.run(self._close())
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join()
+        self.loop.close()
+
+    def send(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        """Instead of a socket: botocore's own hook before it sends."""
+        url = urllib.parse.urlsplit(request.url)
+        headers = {
+            name.lower(): value.decode() if isinstance(value, bytes) else str(value)
+            for name, value in request.headers.items()
+        }
+        body = request.body or b""
+        body = body.encode() if isinstance(body, str) else bytes(body)
+        received = Request(method=request.method, path=url.path, query=url.query, headers=headers, body=body)
+        answer = self.run(self.control(received, None))
+        raw = type("Raw", (io.BytesIO,), {"stream": lambda self, **_: iter([self.read()])})(answer.body)
+        return AWSResponse(request.url, answer.status, answer.headers, raw)
+
+    def client(self) -> Any:
+        client = boto3.client(
+            "lambda", region_name="us-east-1", endpoint_url=ADDRESS, aws_access_key_id="a", aws_secret_access_key="s",
+            config=Config(retries={"max_attempts": 0}),
+        )  # fmt: skip
+        client.meta.events.register("before-send.lambda", self.send)
+        return client
+
+
+@pytest.fixture
+def midge(tmp_path: Path) -> Iterator[Midge]:
+    midge = Midge(tmp_path)
+    yield midge
+    midge.close()
+
+
+def create(client: Any, name: str = "f", **values: Any) -> Any:
+    given = {"Runtime": "python3.12", "Handler": "app.handler", "Role": ROLE, "Code": {"ZipFile": make_zip()}}
+    return client.create_function(FunctionName=name, **given | values)
+
+
+def wait(client: Any, waiter: str, **values: Any) -> None:
+    client.get_waiter(waiter).wait(**values, WaiterConfig={"Delay": 0, "MaxAttempts": 10_000})
+
+
+def test_the_life_of_a_function(midge: Midge) -> None:
+    """Create, wait, look, update, publish, alias and delete, with every waiter that boto3 has for functions."""
+    client = midge.client()
+    created = create(client, Environment={"Variables": {"AB": "c"}}, Timeout=7, Tags={"t": "v"})
+    assert created["ResponseMetadata"]["HTTPStatusCode"] == 201
+    assert created["State"] == "Pending"
+    for waiter in ("function_exists", "function_active", "function_active_v2", "function_updated_v2"):
+        wait(client, waiter, FunctionName="f")
+    found = client.get_function(FunctionName="f")
+    assert found["Configuration"]["State"] == "Active"
+    assert found["Tags"] == {"t": "v"}
+    assert client.update_function_code(FunctionName="f", ZipFile=make_zip("new"))["LastUpdateStatus"] == "InProgress"
+    wait(client, "function_updated_v2", FunctionName="f")
+    client.update_function_configuration(FunctionName="f", MemorySize=256)
+    wait(client, "function_updated", FunctionName="f")
+    published = client.publish_version(FunctionName="f")
+    assert published["ResponseMetadata"]["HTTPStatusCode"] == 201
+    wait(client, "published_version_active", FunctionName="f", Qualifier=published["Version"])
+    alias = client.create_alias(
+        FunctionName="f", Name="live", FunctionVersion="1", RoutingConfig={"AdditionalVersionWeights": {}}
+    )
+    assert client.get_function(FunctionName=alias["AliasArn"])["Configuration"]["MemorySize"] == 256
+    assert client.delete_alias(FunctionName="f", Name="live")["ResponseMetadata"]["HTTPStatusCode"] == 204
+    assert client.delete_function(FunctionName="f")["ResponseMetadata"]["HTTPStatusCode"] == 204
+    with pytest.raises(client.exceptions.ResourceNotFoundException):
+        client.get_function(FunctionName="f")
+
+
+def test_paginators_see_everything(midge: Midge) -> None:
+    """boto3's paginators for functions, versions and aliases follow the markers to the end."""
+    client = midge.client()
+    for name in "abcde":
+        create(client, name)
+        wait(client, "function_active_v2", FunctionName=name)
+    for number in range(3):
+        client.update_function_configuration(FunctionName="a", Timeout=10 + number)
+        wait(client, "function_updated_v2", FunctionName="a")
+        client.publish_version(FunctionName="a")
+        client.create_alias(FunctionName="a", Name=f"alias{number}", FunctionVersion=str(number + 1))
+    config = {"PageSize": 2}
+    functions = client.get_paginator("list_functions").paginate(PaginationConfig=config)
+    versions = client.get_paginator("list_versions_by_function").paginate(FunctionName="a", PaginationConfig=config)
+    aliases = client.get_paginator("list_aliases").paginate(FunctionName="a", PaginationConfig=config)
+    assert [f["FunctionName"] for page in functions for f in page["Functions"]] == list("abcde")
+    assert [v["Version"] for page in versions for v in page["Versions"]] == ["$LATEST", "1", "2", "3"]
+    assert [a["Name"] for page in aliases for a in page["Aliases"]] == ["alias0", "alias1", "alias2"]
+
+
+def test_errors_arrive_as_boto3_knows_them(midge: Midge) -> None:
+    """Each error has the class, status and message that boto3's users match on."""
+    client = midge.client()
+    create(client)
+    wait(client, "function_active_v2", FunctionName="f")
+    with pytest.raises(client.exceptions.ResourceConflictException, match="Function already exist: f") as conflict:
+        create(client)
+    assert conflict.value.response["ResponseMetadata"]["HTTPStatusCode"] == 409
+    with pytest.raises(client.exceptions.InvalidParameterValueException, match="Could not unzip uploaded file"):
+        create(client, "g", Code={"ZipFile": b"no"})
+    with pytest.raises(client.exceptions.PreconditionFailedException):
+        client.publish_version(FunctionName="f", RevisionId="other")
+    with pytest.raises(client.exceptions.InvalidParameterValueException, match="support the operation GetPolicy yet"):
+        client.get_policy(FunctionName="f")
+    with pytest.raises(ClientError, match="not reachable in this region") as region:
+        client.get_function(FunctionName="arn:aws:lambda:eu-west-1:000000000000:function:f")
+    assert region.value.response["ResponseMetadata"]["HTTPStatusCode"] == 404
+    with pytest.raises(ClientError) as account:
+        client.get_function(FunctionName="111111111111:function:f")
+    assert account.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+
+
+def test_a_zip_that_is_too_large_for_a_request_is_a_413(midge: Midge) -> None:
+    """An inline zip above 50 MB is refused with AWS's code and status."""
+    client = midge.client()
+    with pytest.raises(ClientError) as refused:
+        create(client, Code={"ZipFile": bytes(50 * 1024 * 1024 + 1)})
+    assert refused.value.response["Error"]["Code"] == "RequestEntityTooLargeException"
+    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 413
+
+
+def test_the_link_to_the_code_is_at_the_callers_address(midge: Midge) -> None:
+    """Code.Location begins with the host that the request was sent to and opens to the zip's digest."""
+    client = midge.client()
+    create(client)
+    location = urllib.parse.urlsplit(client.get_function(FunctionName="f")["Code"]["Location"])
+    assert f"{location.scheme}://{location.netloc}" == ADDRESS
+    digest = midge.links.open_code_link(location.path, location.query)
+    assert midge.run(midge.blobs.get(digest)) == make_zip()
+
+
+def test_what_was_answered_survives_a_restart(tmp_path: Path) -> None:
+    """After the process is gone another one on the same directory has the function, its version and its alias."""
+    first = Midge(tmp_path)
+    create(first.client(), Publish=True)
+    first.client().create_alias(FunctionName="f", Name="live", FunctionVersion="1")
+    first.close()
+    second = Midge(tmp_path)
+    client = second.client()
+    wait(client, "function_active_v2", FunctionName="f")
+    wait(client, "published_version_active", FunctionName="f", Qualifier="1")
+    assert client.get_alias(FunctionName="f", Name="live")["FunctionVersion"] == "1"
+    second.close()
