@@ -33,15 +33,15 @@ class EnvironmentPools:
         """A pool without environments. ``task_root`` is the unpacked package."""
         pool = EnvironmentPool(self._platform, version, task_root, self._pools.discard)
         self._pools.add(pool)
-        self._platform.tasks.start(self._expect(version.runtime))
+        self._platform.tasks.start(self._expect(version.runtime, task_root))
         if self._sweep is None:
             self._arm()
         return pool
 
-    async def _expect(self, runtime: str) -> None:
+    async def _expect(self, runtime: str, task_root: Path) -> None:
         """Let the sandbox prepare for a runtime that functions have."""
         try:
-            await self._platform.sandbox.expect(runtime)
+            await self._platform.sandbox.expect(runtime, task_root)
         except SandboxError as error:
             _log.warning("functions of a runtime cannot run here", runtime=runtime, reason=str(error))
 

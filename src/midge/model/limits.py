@@ -65,6 +65,9 @@ class Limits:
 
     # environments
     stems_per_runtime: int = 3
+    """Environments that wait, half started, for a function of their runtime."""
+    stems_after_burst: int = 64
+    """As many as this wait for a minute after that many were asked for within a second."""
     idle_environment_seconds: float = 600.0
     environment_start_seconds: float = 15.0
     endpoint_connections_per_environment: int = 256
@@ -87,3 +90,10 @@ class Limits:
 
     # neighbours
     neighbour_start_seconds: float = 60.0
+    neighbour_stop_seconds: float = 5.0
+    neighbour_connect_seconds: float = 10.0
+    neighbour_fetch_seconds: float = 300.0
+    """For an object that midge itself reads from a neighbour."""
+    neighbour_connections: int = 64
+    """Connections to one neighbour; further requests wait for one to be free."""
+    neighbour_head_bytes: int = 64 * KIB

@@ -8,6 +8,7 @@ inside a call that a real socket would have put between two.
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import httptools
 
@@ -228,8 +229,8 @@ class FakeSandbox:
     def _event(self, runtime: FakeRuntime, event: Event) -> None:
         self.on_event(runtime, event)
 
-    async def expect(self, runtime: str) -> None:
-        del runtime
+    async def expect(self, runtime: str, task_root: Path) -> None:
+        del runtime, task_root
 
     async def close(self) -> None:
         for runtime in self.running():

@@ -16,6 +16,8 @@ import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -36,6 +38,7 @@ _log = structlog.get_logger(__name__)
 _HOST_UID_BASE = 700_000_000
 _HOST_UID_COUNT = 65_536
 _CLOSE_SECONDS = 10
+_REMEMBERED_PACKAGES = 4096
 _EPHEMERAL_STORAGE_MB = 512
 """The size of a stem's /tmp, which is AWS's default; a function that asks for another gets it when it is bound."""
 _REMOVAL_ATTEMPTS = 50
@@ -45,10 +48,10 @@ _DATA_HEADROOM_BYTES = 128 * MIB
 
 
 class _Line:
-    """All that belongs to one runtime: its program, zygotes and stems."""
+    """All that belongs to one runtime: its program, zygotes and stems. A ``loaded`` one has imported the preload."""
 
-    def __init__(self, program: Program) -> None:
-        self.program = program
+    def __init__(self, program: Program, *, loaded: bool) -> None:
+        self.program = program if loaded else replace(program, preload=())
         self.zygote: Zygote | None = None
         self.zygote_turn = asyncio.Lock()
         self.stems: StemPool[Stem] | None = None
@@ -68,7 +71,8 @@ class NamespaceSandbox:
         limits: Limits,
     ) -> None:
         self._programs = programs
-        self._lines: dict[str, _Line] = {}
+        self._lines: dict[tuple[str, bool], _Line] = {}
+        self._packages: dict[tuple[str, Path], tuple[str, bool]] = {}
         self._endpoint = endpoint
         self._endpoint_port = endpoint_port
         self._cgroups = cgroups
@@ -79,7 +83,7 @@ class NamespaceSandbox:
         self._environments: set[NamespacedEnvironment] = set()
         self._all_ended = asyncio.Event()
         self._all_ended.set()
-        self._cgroup_thread = ThreadPoolExecutor(1, "cgroups")
+        self._thread = ThreadPoolExecutor(1, "sandbox")
         self._tasks = TaskOwner(lambda error: _log.error("a cgroup could not be removed", error=str(error)))
         self._janitor = self._start_janitor()
 
@@ -90,27 +94,37 @@ class NamespaceSandbox:
         argv = [sys.executable, "-I", "-S", str(INSIDE_FILES / "janitor.py"), *directories]
         return subprocess.Popen(argv, stdin=subprocess.PIPE, start_new_session=True)
 
-    async def expect(self, runtime: str) -> None:
-        self._stems(runtime).fill()
+    async def expect(self, runtime: str, task_root: Path) -> None:
+        self._stems(await self._line(runtime, task_root)).fill()
 
-    def _line(self, runtime: str) -> _Line:
-        if runtime not in self._lines:
+    async def _line(self, runtime: str, task_root: Path) -> _Line:
+        """The line that environments of this package come from. Raises SandboxError."""
+        key = self._packages.get((runtime, task_root))
+        if key is None:
             try:
-                self._lines[runtime] = _Line(self._programs[runtime])
+                program = self._programs[runtime]
             except KeyError:
                 raise SandboxError(f"this machine has no {runtime}") from None
-        return self._lines[runtime]
+            loop = asyncio.get_running_loop()
+            loaded = await loop.run_in_executor(self._thread, program.profits, task_root)
+            key = (runtime, loaded)
+            if len(self._packages) >= _REMEMBERED_PACKAGES:
+                del self._packages[next(iter(self._packages))]
+            self._packages[runtime, task_root] = key
+            if key not in self._lines:
+                self._lines[key] = _Line(program, loaded=loaded)
+        return self._lines[key]
 
-    def _stems(self, runtime: str) -> StemPool[Stem]:
-        line = self._line(runtime)
+    def _stems(self, line: _Line) -> StemPool[Stem]:
         if line.stems is None:
             command = (*line.program.command, *line.program.waiting_arguments) if line.program.waits else None
             forked = line.program.entry is not None
             line.stems = StemPool(
                 lambda: self._prepare(line, command, forked=forked),
                 self.discard,
-                self._limits.stems_per_runtime,
                 self._clock,
+                least=self._limits.stems_per_runtime,
+                most=self._limits.stems_after_burst,
             )
         return line.stems
 
@@ -144,7 +158,7 @@ class NamespaceSandbox:
         zygote = await self._zygote(line)
         loop = asyncio.get_running_loop()
         number = next(self._numbers)
-        cgroup = await loop.run_in_executor(self._cgroup_thread, self._cgroups.create, f"environment-{number}")
+        cgroup = await loop.run_in_executor(self._thread, self._cgroups.create, f"environment-{number}")
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         request = {
@@ -191,13 +205,13 @@ class NamespaceSandbox:
         self._start_removal(stem)
 
     async def start(self, request: StartRequest) -> SandboxedEnvironment:
-        line = self._line(request.runtime)
+        line = await self._line(request.runtime, request.task_root)
         late = line.program.starts_late(request.environment)
         try:
             if late:
                 stem = await self._prepare(line, None, forked=False)
             else:
-                stem = await self._stems(request.runtime).take()
+                stem = await self._stems(line).take()
         except (OSError, TimeoutError) as error:
             raise SandboxError(str(error)) from error
         environment = NamespacedEnvironment(stem, request, self._ended)
@@ -254,7 +268,7 @@ class NamespaceSandbox:
     async def _remove(self, cgroup: Cgroup) -> None:
         loop = asyncio.get_running_loop()
         for attempt in range(_REMOVAL_ATTEMPTS):
-            if await loop.run_in_executor(self._cgroup_thread, cgroup.remove):
+            if await loop.run_in_executor(self._thread, cgroup.remove):
                 return
             await asyncio.sleep(_REMOVAL_PAUSE_SECONDS * (attempt + 1))
         _log.warning("a cgroup could not be removed")
@@ -275,7 +289,7 @@ class NamespaceSandbox:
             if line.zygote is not None:
                 line.zygote.close()
         await self._tasks.close()
-        self._cgroup_thread.shutdown()
+        self._thread.shutdown()
         self._cgroups.close()
         if self._janitor is not None and self._janitor.stdin is not None:
             self._janitor.stdin.close()

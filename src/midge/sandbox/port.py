@@ -85,8 +85,11 @@ class Sandbox(Protocol):
         """
         ...
 
-    async def expect(self, runtime: str) -> None:
-        """A function of ``runtime`` exists: keep a few environments half started, so that its cold starts are short."""
+    async def expect(self, runtime: str, task_root: Path) -> None:
+        """A function of ``runtime`` exists: keep a few environments half started, so that its cold starts are short.
+
+        Raises SandboxError when it cannot run here.
+        """
         ...
 
     async def close(self) -> None:

@@ -69,8 +69,9 @@ class ProcessSandbox:
         self._environments: set[PlainEnvironment] = set()
         self._tasks = TaskOwner(_raise_in_log)
 
-    async def expect(self, runtime: str) -> None:
+    async def expect(self, runtime: str, task_root: Path) -> None:
         """Nothing is prepared ahead without a zygote."""
+        del task_root
         if runtime not in self._programs:
             raise SandboxError(f"no program for the runtime {runtime}")
 

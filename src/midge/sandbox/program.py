@@ -3,6 +3,7 @@
 Plain data, made by ``runtimes``; a sandbox carries it out without knowing one language from another.
 """
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,8 @@ RUNTIME_DIRECTORY = "/var/runtime"
 INSIDE = "/var/runtime/.midge"
 """Where midge's own part of a runtime lies, inside."""
 
+_SEARCHED_FILES = 200
+_SEARCHED_BYTES = 256 * 1024
 _PLACES = ("/sys", "/mnt", "/media", "/srv")
 
 PATH = "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin"
@@ -85,6 +88,7 @@ class Program:
     interpreter: str | None = None
     entry: str | None = None
     preload: tuple[str, ...] = ()
+    """Modules that a second kind of zygote imports as well, for functions that mention them."""
     waiting_arguments: tuple[str, ...] = ()
     early_variables: tuple[str, ...] = ("LD_",)
 
@@ -93,6 +97,28 @@ class Program:
         """Whether the command itself waits for its function."""
         return bool(self.waiting_arguments)
 
+    def profits(self, task_root: Path) -> bool:
+        """Whether a function may import what is preloaded: its files mention it and it does not bring its own.
+
+        Looks at the function's own Python files, not deep in what it brings along; a wrong answer costs time, no more.
+        """
+        if not self.preload or any((task_root / name).exists() for name in self.preload):
+            return False
+        files = itertools.chain(task_root.glob("*.py"), task_root.glob("*/*.py"))
+        return any(
+            name.encode() in _beginning(file)
+            for file in itertools.islice(files, _SEARCHED_FILES)
+            for name in self.preload
+        )
+
     def starts_late(self, variables: Mapping[str, str]) -> bool:
         """Whether a function with these variables needs an interpreter of its own, started after them."""
         return any(name.startswith(prefix) for name in variables for prefix in self.early_variables)
+
+
+def _beginning(file: Path) -> bytes:
+    try:
+        with file.open("rb") as opened:
+            return opened.read(_SEARCHED_BYTES)
+    except OSError:
+        return b""

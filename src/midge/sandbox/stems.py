@@ -2,7 +2,8 @@
 
 Whoever needs one gets the first that is ready; while somebody waits, preparing for those who wait goes before
 refilling, and refilling starts only after a pause, so that it does not take the processor from the cold start that
-caused it. Knows nothing of how an environment is prepared.
+caused it. How many are kept follows what was last asked for at once, for a while: who has seen one burst is ready for
+the next. Knows nothing of how an environment is prepared.
 """
 
 import asyncio
@@ -19,22 +20,35 @@ _log = structlog.get_logger(__name__)
 
 _REFILL_PAUSE_SECONDS = 0.03
 _RETRY_SECONDS = 1.0
+_BURST_SECONDS = 1.0
+_REMEMBER_SECONDS = 60.0
 
 
 class StemPool(Generic[T]):
-    """Prepares values of ``T`` ahead of demand; ``target`` of them when nobody waits."""
+    """Prepares values of ``T`` ahead of demand: at least ``least`` of them when nobody waits, and at most ``most``."""
 
     def __init__(
-        self, prepare: Callable[[], Awaitable[T]], discard: Callable[[T], None], target: int, clock: Clock
+        self,
+        prepare: Callable[[], Awaitable[T]],
+        discard: Callable[[T], None],
+        clock: Clock,
+        *,
+        least: int,
+        most: int,
     ) -> None:
         self._prepare = prepare
         self._discard = discard
-        self._target = target
+        self._least = least
+        self._most = most
+        self._target = least
+        self._taken = 0
+        self._burst_started = clock.monotonic()
         self._clock = clock
         self._ready: deque[T] = deque()
         self._waiting: deque[asyncio.Future[T]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._refill_timer: Timer | None = None
+        self._forget_timer: Timer | None = None
         self._closed = False
 
     @property
@@ -43,6 +57,7 @@ class StemPool(Generic[T]):
 
     async def take(self) -> T:
         """The first that is or becomes ready. Raises what preparing raised, if it failed. Safe to cancel."""
+        self._count_demand()
         if self._ready:
             self._refill_later()
             return self._ready.popleft()
@@ -56,6 +71,29 @@ class StemPool(Generic[T]):
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 self._deliver(waiter.result())
             raise
+
+    def _count_demand(self) -> None:
+        """Keep as many ready as were last taken within a second; forget a burst when none has followed for a while."""
+        now = self._clock.monotonic()
+        since = now - self._burst_started
+        if since > _BURST_SECONDS:
+            self._burst_started = now
+            self._taken = 0
+        self._taken += 1
+        if self._taken > self._target:
+            self._target = min(self._taken, self._most)
+            self._forget_later()
+
+    def _forget_later(self) -> None:
+        if self._forget_timer is not None:
+            self._forget_timer.cancel()
+        self._forget_timer = self._clock.call_later(_REMEMBER_SECONDS, self._forget_burst)
+
+    def _forget_burst(self) -> None:
+        self._forget_timer = None
+        self._target = self._least
+        while len(self._ready) > self._target:
+            self._discard(self._ready.pop())
 
     def fill(self) -> None:
         """Prepare up to the target now."""
@@ -110,8 +148,9 @@ class StemPool(Generic[T]):
     async def close(self) -> None:
         """Discard what is ready and stop preparing."""
         self._closed = True
-        if self._refill_timer is not None:
-            self._refill_timer.cancel()
+        for timer in (self._refill_timer, self._forget_timer):
+            if timer is not None:
+                timer.cancel()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

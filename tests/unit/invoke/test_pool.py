@@ -212,7 +212,7 @@ def test_closing_while_environments_start_leaves_nothing(tmp_path: Path) -> None
     entered = asyncio.Event()
 
     class Slow(FakeSandbox):
-        async def expect(self, runtime: str) -> None:
+        async def expect(self, runtime: str, task_root: Path) -> None:
             entered.set()
 
     async def scenario(world: World) -> None:
