@@ -168,16 +168,13 @@ class AwsEndpoint(asyncio.Protocol):
         exchange.method = self._parser.get_method()
         authorization = known[_AUTHORIZATION]
         if authorization is not None:
-            try:
-                exchange.scope = self._answerers.scope(authorization)
-            except ServiceError as error:
-                exchange.refused = self._answerers.render_error(error)
+            exchange.scope = self._answerers.scope(authorization)
         kind = exchange.kind = self._answerers.routes.kind(exchange.method, exchange.url, exchange.scope)
         if kind is _INVOKE:
             exchange.body_limit = limits.payload_bytes
         else:
             exchange.body_limit = _INTERNAL_BODY_BYTES if kind is _INTERNAL else limits.api_body_bytes
-        exchange.refused = self._refuse_head(exchange, head_bytes) or exchange.refused
+        exchange.refused = self._refuse_head(exchange, head_bytes)
         if kind is _RELAY or known[_EXPECT] is not None:
             self._begin_body(exchange)
 
@@ -426,8 +423,9 @@ class AwsEndpoint(asyncio.Protocol):
 
     def abort(self) -> None:
         """End the connection at once."""
-        if self._transport is not None:
-            self._transport.abort()
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.abort()
 
 
 def _request(exchange: Exchange) -> Request:

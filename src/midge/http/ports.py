@@ -51,8 +51,8 @@ class Relay(Protocol):
 
 HeadRewriter = Callable[[bytes, bytes, list[tuple[bytes, bytes]]], bytes]
 """Method, target and headers as received, to the head that is sent to the other service."""
-ScopeReader = Callable[[bytes], Scope]
-"""The value of an Authorization header to its scope. Raises ServiceError when it is not a Signature Version 4."""
+ScopeReader = Callable[[bytes], Scope | None]
+"""The value of an Authorization header to its scope. None when it is not a Signature Version 4."""
 ApiHandler = Callable[[Request, Scope | None], Awaitable[Response]]
 PageHandler = Callable[[Request], Awaitable[Response]]
 ErrorRenderer = Callable[[ServiceError], Response]

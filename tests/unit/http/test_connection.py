@@ -1,0 +1,648 @@
+"""The AWS endpoint over the bytes of a connection, down to fake runtimes."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from unit.world import World, in_world
+
+from midge.api.invocations import Invocations
+from midge.auth.scope import Scopes
+from midge.http.connection import AwsEndpoint
+from midge.http.hosts import HostRules
+from midge.http.internal import InternalPages
+from midge.http.listener import Answerers, Listener
+from midge.http.ports import Scope
+from midge.http.routes import Routes
+from midge.model.errors import ServiceError
+from midge.model.limits import Limits
+from midge.sandbox.fake import FakeSandbox, do_nothing
+from midge.wire.messages import Request, Response
+
+INVOKE = "/2015-03-31/functions/work/invocations"
+SIGNED = (
+    "Authorization: AWS4-HMAC-SHA256 Credential=AKID/20261123/{region}/{service}/aws4_request, "
+    "SignedHeaders=host, Signature=" + "0" * 64
+)
+
+
+class Transport(asyncio.Transport):
+    """The client's view: what has been written to it, and whether it may send."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.closed = self.aborted = self.paused = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        assert not self.closed
+        self.written += bytes(data)
+
+    def close(self) -> None:
+        self.closed = True
+
+    def abort(self) -> None:
+        self.closed = self.aborted = True
+
+    def pause_reading(self) -> None:
+        self.paused = True
+
+    def resume_reading(self) -> None:
+        self.paused = False
+
+
+class Relayed:
+    """A request on its way to another service; notes what happens to it."""
+
+    def __init__(self, head: bytes, transport: asyncio.Transport, done: Callable[[bool], None]) -> None:
+        self.head = head
+        self.transport = transport
+        self.done = done
+        self.body = b""
+        self.heard: list[str] = []
+
+    def feed(self, data: bytes) -> None:
+        self.body += data
+
+    def finish(self) -> None:
+        self.heard.append("finish")
+
+    def abort(self) -> None:
+        self.heard.append("abort")
+
+    def pause_writing(self) -> None:
+        self.heard.append("pause")
+
+    def resume_writing(self) -> None:
+        self.heard.append("resume")
+
+
+class FakeRelay:
+    def __init__(self) -> None:
+        self.requests: list[Relayed] = []
+
+    def open(self, head: bytes, client_transport: asyncio.Transport, done: Callable[[bool], None]) -> Relayed:
+        self.requests.append(Relayed(head, client_transport, done))
+        return self.requests[-1]
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def document(self) -> dict[str, str]:
+        return json.loads(self.body)
+
+
+def parse(written: bytes) -> list[Answer]:
+    """Every answer in ``written``; fails the test if the last one is not whole."""
+    answers: list[Answer] = []
+    while written:
+        head, found, rest = written.partition(b"\r\n\r\n")
+        assert found
+        first, *lines = head.decode().split("\r\n")
+        headers = {line.partition(":")[0].lower(): line.partition(":")[2].strip() for line in lines}
+        size = int(headers.get("content-length", "0"))
+        assert len(rest) >= size
+        answers.append(Answer(int(first.split(" ")[1]), headers, rest[:size]))
+        written = rest[size:]
+    return answers
+
+
+def request(target: str = INVOKE, body: bytes = b"{}", *headers: str, method: str = "POST") -> bytes:
+    lines = [f"{method} {target} HTTP/1.1", *headers, f"Content-Length: {len(body)}"]
+    if not any(line.lower().startswith("host:") for line in headers):
+        lines.insert(1, "Host: 127.0.0.1:4566")
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+class Site:
+    """A listener in a world, with one connection."""
+
+    def __init__(self, world: World, hosts: HostRules | None = None) -> None:
+        self.world = world
+        self.seen: list[tuple[Request, Scope | None]] = []
+        self.relay = FakeRelay()
+        self.listener = Listener(
+            Answerers(
+                invocations=Invocations(world.router, world.limits),
+                api=self.api,
+                internal=InternalPages(world.metrics, lambda: {"status": "ok"}, {}),
+                routes=Routes("123456789012", "eu-west-1"),
+                scope=Scopes().of_header,
+                render_error=self.render_error,
+                ids=world.ids,
+                clock=world.clock,
+                limits=world.limits,
+                relay=self.relay,
+                rewrite_head=lambda method, target, headers: method + b" " + target,
+                hosts=hosts or HostRules(),
+            )
+        )
+        self.protocols = self.listener.protocols(world.limits.connections)
+        self.connection, self.transport = self.connect()
+
+    def connect(self, factory: Callable[[], AwsEndpoint] | None = None) -> tuple[AwsEndpoint, Transport]:
+        connection, transport = (factory or self.protocols)(), Transport()
+        connection.connection_made(transport)
+        return connection, transport
+
+    async def api(self, request: Request, scope: Scope | None) -> Response:
+        self.seen.append((request, scope))
+        if request.path.endswith("/broken"):
+            raise RuntimeError("a mistake in an operation")
+        return Response(headers={"X-Seen": "line\r\nInjected: yes"}, body=request.body)
+
+    @staticmethod
+    def render_error(error: ServiceError) -> Response:
+        status = {"ResourceNotFoundException": 404, "TooManyRequestsException": 429, "RequestTooLargeException": 413}
+        body = json.dumps({"message": error.message}).encode()
+        return Response(status=status.get(error.code, 400), headers={"x-amzn-ErrorType": error.code}, body=body)
+
+    def send(self, data: bytes) -> None:
+        self.connection.data_received(data)
+
+    async def ask(self, data: bytes) -> Answer:
+        """Send a request on the connection and return its one answer."""
+        self.transport.written = b""
+        self.send(data)
+        await self.world.settle()
+        (answer,) = parse(self.transport.written)
+        return answer
+
+
+def on_site(
+    data: Path,
+    scenario: Callable[[Site], Awaitable[None]],
+    sandbox: FakeSandbox | None = None,
+    limits: Limits | None = None,
+    hosts: HostRules | None = None,
+) -> None:
+    async def inside(world: World) -> None:
+        world.put()
+        site = Site(world, hosts)
+        await scenario(site)
+        await site.listener.close()
+
+    in_world(data, inside, sandbox, limits)
+
+
+def test_an_invocation_is_answered(tmp_path: Path) -> None:
+    """The answer of an invocation has the function's payload and AWS's headers."""
+
+    async def scenario(site: Site) -> None:
+        answer = await site.ask(request(INVOKE, b'{"a": 1}'))
+        assert (answer.status, answer.body) == (200, b'{"a": 1}')
+        assert answer.headers["x-amz-executed-version"] == "$LATEST"
+        assert answer.headers["x-amzn-requestid"] == site.world.runtime.events[0].request_id
+        assert answer.headers["x-amzn-trace-id"] == site.world.runtime.events[0].headers["lambda-runtime-trace-id"]
+        assert "x-amz-function-error" not in answer.headers
+
+    on_site(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("size", [1, 3, 50])
+def test_segments_may_be_of_any_size(tmp_path: Path, size: int) -> None:
+    """However the bytes are cut, two requests on one connection get two answers."""
+
+    async def scenario(site: Site) -> None:
+        data = request(INVOKE, b'"1"') + request(INVOKE, b'"2"')
+        for start in range(0, len(data), size):
+            site.send(data[start : start + size])
+        await site.world.settle()
+        await site.world.settle()
+        assert [answer.body for answer in parse(site.transport.written)] == [b'"1"', b'"2"']
+
+    on_site(tmp_path, scenario)
+
+
+def test_pipelined_requests_are_answered_in_order(tmp_path: Path) -> None:
+    """Requests sent together are answered one after the other; reading stops while they wait."""
+
+    async def scenario(site: Site) -> None:
+        site.send(
+            b"".join(request(INVOKE, b"%d" % number) for number in range(5)) + request("/_midge/health", method="GET")
+        )
+        assert site.transport.paused
+        for _ in range(6):
+            await site.world.settle()
+        answers = parse(site.transport.written)
+        assert [answer.body for answer in answers[:5]] == [b"0", b"1", b"2", b"3", b"4"]
+        assert answers[5].document()["status"] == "ok"
+        assert not site.transport.paused
+        assert len(site.world.sandbox.runtimes) == 1
+
+    on_site(tmp_path, scenario)
+
+
+def test_too_many_pipelined_requests_end_the_connection(tmp_path: Path) -> None:
+    """What is pipelined above the limit is refused after the answers to what came before."""
+
+    async def scenario(site: Site) -> None:
+        site.send(b"".join(request(INVOKE, b"1") for _ in range(10)))
+        for _ in range(8):
+            await site.world.settle()
+        answers = parse(site.transport.written)
+        assert [answer.status for answer in answers] == [200] * 4 + [429]
+        assert site.transport.closed
+
+    on_site(tmp_path, scenario, limits=Limits(pipelined_requests=3))
+
+
+def test_a_client_that_leaves_does_not_stop_its_invocation(tmp_path: Path) -> None:
+    """The function runs to its end; the answer is dropped."""
+
+    async def scenario(site: Site) -> None:
+        site.send(request())
+        await site.world.settle()
+        site.connection.connection_lost(None)
+        site.world.runtime.respond(b"1", then_next=True)
+        await site.world.settle()
+        assert site.transport.written == b""
+        assert site.world.metrics.function("work").invocations == 1
+        assert site.world.platform.concurrency.total() == 0
+
+    on_site(tmp_path, scenario, FakeSandbox(do_nothing))
+
+
+def test_invoke_headers_are_honoured(tmp_path: Path) -> None:
+    """The tail, the client context and the caller's trace id go where AWS puts them."""
+
+    async def scenario(site: Site) -> None:
+        trace = "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1"
+        headers = ("X-Amz-Log-Type: Tail", "x-amz-client-context: eyJhIjoKIDF9", f"X-AMZN-TRACE-ID: {trace}")
+        answer = await site.ask(request(INVOKE, b"{}", *headers))
+        assert answer.headers["x-amz-log-result"]
+        assert answer.headers["x-amzn-trace-id"] == trace
+        event = site.world.runtime.events[0]
+        assert event.headers["lambda-runtime-client-context"] == '{"a":1}'
+        assert event.headers["lambda-runtime-trace-id"] == trace
+
+    on_site(tmp_path, scenario)
+
+
+@pytest.mark.parametrize(
+    ("header", "status", "text"),
+    [
+        ("X-Amz-Invocation-Type: DryRun", 204, ""),
+        ("X-Amz-Invocation-Type: Event", 400, "does not support asynchronous invocation"),
+        ("X-Amz-Invocation-Type: Other", 400, "Member must satisfy enum value set"),
+        ("X-Amz-Log-Type: Other", 400, "Member must satisfy enum value set"),
+        ("X-Amz-Client-Context: e", 400, "valid Base64-encoded JSON"),
+        ("X-Amz-Client-Context: " + "e" * 4000, 400, "Client context must be smaller"),
+    ],
+)
+def test_invocation_parameters_are_checked(tmp_path: Path, header: str, status: int, text: str) -> None:
+    """DryRun runs nothing; what is not supported or not valid is refused by name and runs nothing."""
+
+    async def scenario(site: Site) -> None:
+        answer = await site.ask(request(INVOKE, b"{}", header))
+        assert answer.status == status
+        assert text in answer.body.decode()
+        assert not site.world.sandbox.runtimes
+
+    on_site(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("body", [b"{", b"nul", b"{}x", b"[" * 100_000])
+def test_payloads_must_be_json(tmp_path: Path, body: bytes) -> None:
+    """What is not JSON is InvalidRequestContentException, as on AWS; nothing runs."""
+
+    async def scenario(site: Site) -> None:
+        answer = await site.ask(request(INVOKE, body))
+        assert answer.headers["x-amzn-errortype"] == "InvalidRequestContentException"
+        assert answer.document()["message"].startswith("Could not parse request body into json: ")
+        assert not site.world.sandbox.runtimes
+
+    on_site(tmp_path, scenario)
+
+
+def test_an_empty_payload_is_an_empty_document(tmp_path: Path) -> None:
+    """A call without a payload gives the function {}."""
+
+    async def scenario(site: Site) -> None:
+        await site.ask(request(INVOKE, b""))
+        assert site.world.runtime.events[0].payload == b"{}"
+
+    on_site(tmp_path, scenario)
+
+
+def test_a_payload_above_the_limit_is_refused(tmp_path: Path) -> None:
+    """The limit itself passes; one byte more is RequestTooLargeException, and the connection goes on."""
+
+    async def scenario(site: Site) -> None:
+        fits = await site.ask(request(INVOKE, b'"' + b"x" * 98 + b'"'))
+        exceeds = await site.ask(request(INVOKE, b'"' + b"x" * 99 + b'"'))
+        assert (fits.status, exceeds.status) == (200, 413)
+        assert exceeds.headers["x-amzn-errortype"] == "RequestTooLargeException"
+        assert "must be smaller than 100 bytes for the InvokeFunction operation" in exceeds.document()["message"]
+        assert (await site.ask(request())).status == 200
+
+    on_site(tmp_path, scenario, limits=Limits(payload_bytes=100))
+
+
+@pytest.mark.parametrize(
+    ("target", "signed", "status"),
+    [
+        ("/2015-03-31/functions/work%3A%24LATEST/invocations", None, 200),
+        ("/2015-03-31/functions/work/invocations?Qualifier=%24LATEST", None, 200),
+        (
+            "/2015-03-31/functions/arn%3Aaws%3Alambda%3Aeu-west-1%3A123456789012%3Afunction%3Awork/invocations",
+            None,
+            200,
+        ),
+        ("/2015-03-31/functions/123456789012%3Awork/invocations", ("eu-west-1", "lambda"), 200),
+        ("/2015-03-31/functions/work/invocations", ("us-east-1", "lambda"), 404),
+        ("/2015-03-31/functions/work/invocations?Qualifier=9", None, 404),
+        ("/2015-03-31/functions/work%3A1/invocations?Qualifier=2", None, 400),
+        ("/2015-03-31/functions/a%2Fb/invocations", None, 400),
+    ],
+)
+def test_functions_are_named_in_every_way(
+    tmp_path: Path, target: str, signed: tuple[str, str] | None, status: int
+) -> None:
+    """Names, ARNs and qualifiers in path and query find the function; the signature's region counts."""
+
+    async def scenario(site: Site) -> None:
+        headers = [] if signed is None else [SIGNED.format(region=signed[0], service=signed[1])]
+        assert (await site.ask(request(target, b"{}", *headers))).status == status
+        assert (await site.ask(request(target, b"{}", *headers))).status == status
+
+    on_site(tmp_path, scenario)
+
+
+def test_throttling_reaches_the_caller(tmp_path: Path) -> None:
+    """A call above the limit is answered 429 at once."""
+
+    async def scenario(site: Site) -> None:
+        site.send(request())
+        other, transport = site.connect()
+        other.data_received(request())
+        (answer,) = parse(transport.written)
+        assert (answer.status, answer.headers["x-amzn-errortype"]) == (429, "TooManyRequestsException")
+
+    on_site(tmp_path, scenario, FakeSandbox(do_nothing), Limits(account_concurrency=1))
+
+
+def test_the_control_plane_gets_whole_requests(tmp_path: Path) -> None:
+    """Other Lambda operations reach the handler with path, query, headers, body and scope."""
+
+    async def scenario(site: Site) -> None:
+        signed = SIGNED.format(region="eu-west-1", service="lambda")
+        answer = await site.ask(request("/2015-03-31/functions/?Marker=a%20b", b"body", signed, "X-Two: 1", "x-two: 2"))
+        ((seen, scope),) = site.seen
+        assert (seen.method, seen.path, seen.query, seen.body) == (
+            "POST",
+            "/2015-03-31/functions/",
+            "Marker=a%20b",
+            b"body",
+        )
+        assert seen.headers["x-two"] == "1,2"
+        assert scope is not None
+        assert scope.region == "eu-west-1"
+        assert answer.body == b"body"
+        assert "injected" not in answer.headers
+
+    on_site(tmp_path, scenario)
+
+
+def test_an_operations_mistake_is_a_service_exception(tmp_path: Path) -> None:
+    """An exception in an operation is answered 500 and the connection goes on."""
+
+    async def scenario(site: Site) -> None:
+        answer = await site.ask(request("/2015-03-31/broken"))
+        assert (answer.status, answer.headers["x-amzn-errortype"]) == (500, "ServiceException")
+        assert (await site.ask(request())).status == 200
+
+    on_site(tmp_path, scenario)
+
+
+def test_other_services_are_streamed(tmp_path: Path) -> None:
+    """A request signed for another service is opened when its head is there, and fed as its body comes."""
+
+    async def scenario(site: Site) -> None:
+        data = request("/bucket/key", b"0123456789", SIGNED.format(region="eu-west-1", service="s3"), method="PUT")
+        site.send(data[:-6])
+        (relayed,) = site.relay.requests
+        assert (relayed.head, relayed.body, relayed.heard) == (b"PUT /bucket/key", b"0123", [])
+        site.send(data[-6:])
+        assert (relayed.body, relayed.heard) == (b"0123456789", ["finish"])
+        site.connection.pause_writing()
+        site.connection.resume_writing()
+        assert relayed.heard == ["finish", "pause", "resume"]
+        relayed.done(True)
+        assert (await site.ask(request())).status == 200
+
+    on_site(tmp_path, scenario)
+
+
+def test_a_pipelined_request_to_another_service_waits_its_turn(tmp_path: Path) -> None:
+    """A streamed request behind an unanswered one is opened when that is answered, with its whole body."""
+
+    async def scenario(site: Site) -> None:
+        signed = SIGNED.format(region="eu-west-1", service="s3")
+        site.send(request() + request("/bucket/key", b"body", signed, method="PUT"))
+        assert not site.relay.requests
+        await site.world.settle()
+        (relayed,) = site.relay.requests
+        assert (relayed.body, relayed.heard) == (b"body", ["finish"])
+        relayed.done(False)
+        assert site.transport.closed
+
+    on_site(tmp_path, scenario)
+
+
+def test_a_client_that_leaves_ends_its_stream(tmp_path: Path) -> None:
+    """When the client goes, the request to the other service is aborted."""
+
+    async def scenario(site: Site) -> None:
+        site.send(request("/bucket/key", b"", SIGNED.format(region="eu-west-1", service="s3"), method="GET"))
+        site.connection.connection_lost(None)
+        assert site.relay.requests[0].heard == ["finish", "abort"]
+
+    on_site(tmp_path, scenario)
+
+
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [
+        ("Host: localhost:4566", 200),
+        ("Host: [::1]:4566", 200),
+        ("Host: abc.localhost", 200),
+        ("Host: midge.test:4566", 200),
+        ("Host: bucket.midge.test", 200),
+        ("Host: evil.example", 403),
+        ("Host: localhost.evil.example", 403),
+        ("Origin: https://evil.example", 403),
+        ("Origin: https://console.test", 200),
+        ("Origin: null", 403),
+    ],
+)
+def test_pages_of_others_are_refused(tmp_path: Path, header: str, status: int) -> None:
+    """Foreign names in Host, and web pages by their Origin, are refused unless configured."""
+
+    async def scenario(site: Site) -> None:
+        assert (await site.ask(request(INVOKE, b"{}", header))).status == status
+
+    on_site(tmp_path, scenario, hosts=HostRules(["midge.test"], ["https://console.test"]))
+
+
+def test_own_pages(tmp_path: Path) -> None:
+    """Health and metrics are there on the host's side, and not inside a sandbox."""
+
+    async def scenario(site: Site) -> None:
+        await site.ask(request())
+        metrics = await site.ask(request("/_midge/metrics", b"", method="GET"))
+        assert b'midge_invocations_total{function="work"} 1\n' in metrics.body
+        assert (await site.ask(request("/_midge/nothing", b"", method="GET"))).status == 404
+        assert (await site.ask(request("/_midge/health", b"", method="DELETE"))).status == 405
+        inner, transport = site.connect(site.listener.protocols(1, inside=True))
+        inner.data_received(request("/_midge/metrics", b"", method="GET"))
+        assert parse(transport.written)[0].status == 404
+
+    on_site(tmp_path, scenario)
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"nonsense\r\n\r\n", 400),
+        (request("/" + "x" * 20_000), 431),
+        (request(INVOKE, b"{}", "X-A: " + "x" * 70_000), 431),
+        (request(INVOKE, b"{}", *(f"X-{n}: 1" for n in range(200))), 431),
+        (b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}", 400),
+    ],
+)
+def test_malformed_and_oversized_heads_are_refused(tmp_path: Path, data: bytes, status: int) -> None:
+    """What breaks the rules of HTTP or its limits gets an answer that says so."""
+
+    async def scenario(site: Site) -> None:
+        site.send(data)
+        assert parse(site.transport.written)[0].status == status
+
+    on_site(tmp_path, scenario)
+
+
+def test_a_head_without_end_is_refused(tmp_path: Path) -> None:
+    """Headers that go on and on are refused when the limit is passed."""
+
+    async def scenario(site: Site) -> None:
+        site.send(b"GET / HTTP/1.1\r\n")
+        for _ in range(200):
+            site.send(b"X-A: " + b"x" * 1000 + b"\r\n")
+        assert parse(site.transport.written)[0].status == 431
+        assert site.transport.closed
+
+    on_site(tmp_path, scenario)
+
+
+def test_slow_clients_are_ended(tmp_path: Path) -> None:
+    """A head or a body that does not come in time is answered 408; an idle connection is ended without a word."""
+
+    async def scenario(site: Site) -> None:
+        limits = site.world.limits
+        (slow_head, head), (slow_body, body), (_, idle) = site.connect(), site.connect(), site.connect()
+        slow_head.data_received(b"POST / HTTP/1.1\r\n")
+        slow_body.data_received(request()[:-1])
+        await site.world.advance(limits.request_head_seconds + 11)
+        assert parse(head.written)[0].status == 408
+        assert body.written == b""
+        await site.world.advance(limits.request_body_seconds - limits.request_head_seconds)
+        assert parse(body.written)[0].status == 408
+        assert idle.aborted
+        assert idle.written == b""
+
+    on_site(tmp_path, scenario)
+
+
+def test_a_connection_in_use_is_not_idle(tmp_path: Path) -> None:
+    """A connection that waits for a long invocation, or is used now and then, is not ended."""
+
+    async def scenario(site: Site) -> None:
+        site.world.put(timeout_seconds=900)
+        site.send(request())
+        await site.world.advance(800)
+        site.world.runtime.respond(b"1", then_next=True)
+        await site.world.settle()
+        assert parse(site.transport.written)[0].body == b"1"
+        await site.world.advance(200)
+        site.world.sandbox.on_event = lambda runtime, event: runtime.respond(event.payload, then_next=True)
+        assert (await site.ask(request())).status == 200
+        await site.world.advance(200)
+        assert not site.transport.closed
+
+    on_site(tmp_path, scenario, FakeSandbox(do_nothing))
+
+
+def test_connections_are_counted(tmp_path: Path) -> None:
+    """Connections above the limit of their entrance are ended at once; closing one makes room."""
+
+    async def scenario(site: Site) -> None:
+        factory = site.listener.protocols(1)
+        first, _ = site.connect(factory)
+        second, refused = site.connect(factory)
+        assert refused.aborted
+        for connection in (first, second):
+            connection.connection_lost(None)
+        assert not site.connect(factory)[1].aborted
+
+    on_site(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_connections_close_when_the_client_wants_it(tmp_path: Path, version: str) -> None:
+    """HTTP/1.0 and Connection: close get their answer and then the end."""
+
+    async def scenario(site: Site) -> None:
+        data = request(INVOKE, b"{}", "Connection: close").replace(b"HTTP/1.1", f"HTTP/{version}".encode())
+        answer = await site.ask(data)
+        assert (answer.status, answer.headers["connection"]) == (200, "close")
+        assert site.transport.closed
+
+    on_site(tmp_path, scenario)
+
+
+def test_expect_100_continue(tmp_path: Path) -> None:
+    """A client that waits to be told to go on is told so, unless it is refused anyway."""
+
+    async def scenario(site: Site) -> None:
+        data = request(INVOKE, b"{}", "Expect: 100-continue")
+        site.send(data[:-2])
+        assert site.transport.written == b"HTTP/1.1 100 Continue\r\n\r\n"
+        assert (await site.ask(data[-2:])).status == 200
+        site.transport.written = b""
+        site.send(request(INVOKE, b"{}", "Expect: 100-continue", "Host: evil.example")[:-2])
+        assert site.transport.written == b""
+
+    on_site(tmp_path, scenario)
+
+
+def test_upgrades_are_not_taken_up(tmp_path: Path) -> None:
+    """A client that offers h2c gets an HTTP/1.1 answer, and so does what it sends next."""
+
+    async def scenario(site: Site) -> None:
+        offer = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA")
+        assert (await site.ask(request("/_midge/health", b"", *offer, method="GET"))).status == 200
+        assert (await site.ask(request())).status == 200
+
+    on_site(tmp_path, scenario)
+
+
+def test_a_client_that_does_not_read_is_not_served_more(tmp_path: Path) -> None:
+    """While answers pile up unread, the next request waits; it runs when the client reads again."""
+
+    async def scenario(site: Site) -> None:
+        site.connection.pause_writing()
+        site.send(request())
+        await site.world.settle()
+        assert not site.world.sandbox.runtimes
+        site.connection.resume_writing()
+        await site.world.settle()
+        assert parse(site.transport.written)[0].status == 200
+
+    on_site(tmp_path, scenario)

@@ -1,0 +1,279 @@
+"""The function log: what is written, in which order, what is dropped, what survives."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from midge.clock import VirtualClock
+from midge.model.limits import Limits
+from midge.observe.log_files import LogDirectory, encode_name
+from midge.observe.log_records import InitReport, InvocationEnd, LogStyle, billed_ms
+from midge.observe.logs import LogStream, LogWriter
+
+ID = b"8476a536-e9f4-41e8-9739-2dfe598c3fcd"
+STYLE = LogStyle(version="$LATEST", memory_size_mb=128)
+GROUP = "/aws/lambda/work"
+
+
+def directory(root: Path, *, stream: int = 1 << 20, total: int = 1 << 24) -> LogDirectory:
+    return LogDirectory(root / "logs", stream_file_bytes=stream, directory_bytes=total)
+
+
+def with_writer(
+    root: Path, scenario: Callable[[LogWriter, VirtualClock], Awaitable[None]], limits: Limits | None = None
+) -> None:
+    async def main() -> None:
+        clock = VirtualClock()
+        writer = LogWriter(directory(root), clock, limits or Limits())
+        try:
+            await scenario(writer, clock)
+        finally:
+            await writer.close()
+
+    asyncio.run(main())
+
+
+def messages(root: Path, stream: str) -> list[str]:
+    return [event.message for event in directory(root).read(GROUP, stream)]
+
+
+def invocation(stream: LogStream, output: bytes = b"", *, time: float = 1.0) -> None:
+    stream.start(time, ID)
+    if output:
+        stream.output(time, output)
+    stream.end(InvocationEnd(time + 0.5, ID, 0.5))
+
+
+def test_plain_and_rendered_invocations_read_the_same(tmp_path: Path) -> None:
+    """The text made at once for an invocation without output is, to the byte, that made in the thread."""
+
+    async def scenario(writer: LogWriter, clock: VirtualClock) -> None:
+        plain, rendered = writer.open(GROUP, "plain", STYLE), writer.open(GROUP, "rendered", STYLE)
+        for stream in (plain, rendered):
+            stream.memory_peak_bytes = lambda: 35_000_000
+        invocation(plain)
+        invocation(rendered, b"x\n")
+        await writer.flush()
+
+    with_writer(tmp_path, scenario)
+    rendered = messages(tmp_path, "rendered")
+    assert rendered.pop(1) == "x\n"
+    assert messages(tmp_path, "plain") == rendered
+    assert rendered[2] == (
+        f"REPORT RequestId: {ID.decode()}\tDuration: 500.00 ms\tBilled Duration: 500 ms\tMemory Size: 128 MB\t"
+        "Max Memory Used: 34 MB\t\n"
+    )
+
+
+def test_events_have_their_own_times(tmp_path: Path) -> None:
+    """Each event has the time of what it tells, in milliseconds."""
+
+    async def scenario(writer: LogWriter, clock: VirtualClock) -> None:
+        invocation(writer.open(GROUP, "s", STYLE), time=1_800_000_000.25)
+
+    with_writer(tmp_path, scenario)
+    assert [event.timestamp for event in directory(tmp_path).read(GROUP, "s")] == [1_800_000_000_250] + [
+        1_800_000_000_750
+    ] * 2
+
+
+def test_lines_are_put_together_across_writes(tmp_path: Path) -> None:
+    """Output is split at line ends, wherever it was cut; what has no end comes before the END line."""
+
+    async def scenario(writer: LogWriter, clock: VirtualClock) -> None:
+        stream = writer.open(GROUP, "s", STYLE)
+        stream.start(1.0, ID)
+        for piece in (b"on", b"e\ntwo\n", b"", b"thr", b"ee"):
+            stream.output(1.0, piece)
+            await writer.flush()
+        stream.end(InvocationEnd(2.0, ID, 1.0))
+
+    with_writer(tmp_path, scenario)
+    assert messages(tmp_path, "s")[1:4] == ["one\n", "two\n", "three"]
+    assert messages(tmp_path, "s")[4].startswith("END")
+
+
+def test_long_lines_are_cut_at_the_size_of_an_event(tmp_path: Path) -> None:
+    """A line above the size of an event becomes several; bytes that are no UTF-8 are replaced."""
+
+    async def scenario(writer: LogWriter, clock: VirtualClock) -> None:
+        stream = writer.open(GROUP, "s", STYLE)
+        stream.output(1.0, b"x" * 25 + b"\n\xff\n")
+
+    with_writer(tmp_path, scenario, Limits(log_event_bytes=10))
+    assert messages(tmp_path, "s") == ["x" * 10, "x" * 10, "x" * 5 + "\n", "\ufffd\n"]
+
+
+def test_output_above_the_limit_is_dropped_and_said(tmp_path: Path) -> None:
+    """Memory is bounded: what exceeds it is counted and the stream tells so, and later output is kept again."""
+
+    async def scenario(writer: LogWriter, clock: VirtualClock) -> None:
+        stream = writer.open(GROUP, "s", STYLE)
+        stream.output(1.0, b"x" * 9_000 + b"\n")
+        stream.output(1.0, b"y" * 2_000 + b"\n")
+        assert writer.dropped_bytes == 2_001
+        assert writer.waiting_bytes <= 10_000
+        await writer.flush()
+        stream.output(1.0, b"z\n")
+
+    with_writer(tmp_path, scenario, Limits(pending_log_bytes=10_000))
+    assert [line[:20] for line in messages(tmp_path, "s")] == ["x" * 20, "midge: 2001 bytes of", "z\n"]
+
+
+def test_records_are_dropped_when_nothing_is_written(tmp_path: Path) -> None:
+    """Even records of invocations do not pile up without end."""
+
+    async def scenario(writer: LogWriter, clock: VirtualClock) -> None:
+        stream = writer.open(GROUP, "s", STYLE)
+        for _ in range(100):
+            invocation(stream)
+        assert writer.dropped_records > 0
+        assert writer.waiting_bytes < 25_000
+
+    with_writer(tmp_path, scenario, Limits(pending_log_bytes=10_000))
+
+
+def test_a_failed_initialisation_is_reported(tmp_path: Path) -> None:
+    """INIT_REPORT has the duration, phase, status and type, in both formats."""
+
+    async def scenario(writer: LogWriter, clock: VirtualClock) -> None:
+        record = InitReport(1.0, 0.25, "init", "error", "Runtime.ExitError")
+        writer.open(GROUP, "text", STYLE).add(record)
+        writer.open(GROUP, "json", LogStyle(version="1", memory_size_mb=128, json_format=True)).add(record)
+
+    with_writer(tmp_path, scenario)
+    assert messages(tmp_path, "text") == [
+        "INIT_REPORT Init Duration: 250.00 ms\tPhase: init\tStatus: error\tError Type: Runtime.ExitError\n"
+    ]
+    (document,) = [json.loads(line) for line in messages(tmp_path, "json")]
+    assert document["type"] == "platform.initReport"
+    assert document["record"]["metrics"] == {"durationMs": 250.0}
+
+
+def test_the_warn_level_leaves_out_what_went_well(tmp_path: Path) -> None:
+    """At system level WARN only the report of a failure is written."""
+
+    async def scenario(writer: LogWriter, clock: VirtualClock) -> None:
+        style = LogStyle(version="1", memory_size_mb=128, json_format=True, system_level="WARN")
+        stream = writer.open(GROUP, "s", style)
+        invocation(stream)
+        stream.start(2.0, ID)
+        stream.end(InvocationEnd(3.0, ID, 1.0, None, None, "timeout", "Sandbox.Timedout", by_platform=True))
+
+    with_writer(tmp_path, scenario)
+    (document,) = [json.loads(line) for line in messages(tmp_path, "s")]
+    assert document["record"]["status"] == "timeout"
+
+
+def test_the_hot_path_never_writes(tmp_path: Path) -> None:
+    """Files are only touched in the writer's thread, after the flush time."""
+    threads: set[int] = set()
+
+    class Watched(LogDirectory):
+        def append(self, group: str, stream: str, lines: bytes) -> None:
+            threads.add(threading.get_ident())
+            super().append(group, stream, lines)
+
+    async def main() -> None:
+        clock = VirtualClock()
+        writer = LogWriter(
+            Watched(tmp_path / "logs", stream_file_bytes=1 << 20, directory_bytes=1 << 24), clock, Limits()
+        )
+        invocation(writer.open(GROUP, "s", STYLE))
+        assert not threads
+        clock.advance(1.0)
+        await writer.flush()
+        assert threads
+        assert threading.get_ident() not in threads
+        await writer.close()
+
+    asyncio.run(main())
+
+
+def test_a_full_disk_is_survived(tmp_path: Path) -> None:
+    """When writing fails the writer says so, and writes again when it can."""
+    (tmp_path / "logs").write_text("in the way")
+
+    async def main() -> None:
+        clock = VirtualClock()
+        writer = LogWriter(directory(tmp_path), clock, Limits())
+        stream = writer.open(GROUP, "s", STYLE)
+        invocation(stream)
+        with pytest.raises(OSError, match="logs"):
+            await writer.flush()
+        (tmp_path / "logs").unlink()
+        stream.output(5.0, b"again\n")
+        await writer.close()
+
+    asyncio.run(main())
+    assert messages(tmp_path, "s") == ["again\n"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "init", "billed"), [(0.0, None, 1), (0.0011, None, 2), (0.001, None, 1), (0.5, 0.0801, 581)]
+)
+def test_billing_rounds_up_and_includes_init(seconds: float, init: float | None, billed: int) -> None:
+    """Billed duration is run time plus initialisation, rounded up to the millisecond."""
+    assert billed_ms(seconds, init) == billed
+
+
+def test_names_cannot_leave_the_directory(tmp_path: Path) -> None:
+    """Whatever a group or stream is called, its file is below the log directory, and the name comes back."""
+    logs = directory(tmp_path)
+    for name in ("../../etc/passwd", "..", ".", "a/b", "2026/11/23/[$LATEST]ab", "ä%2F"):
+        logs.append(name, name, b'{"timestamp":1,"message":"m"}\n')
+        assert [event.message for event in logs.read(name, name)] == ["m"]
+        assert encode_name(name).count("/") == 0
+    logs.close()
+    assert "../../etc/passwd" in logs.groups()
+    assert not [path for path in tmp_path.iterdir() if path.name != "logs"]
+
+
+def test_a_full_stream_is_set_aside_once(tmp_path: Path) -> None:
+    """A stream keeps at most two files; reading goes through both, oldest first."""
+    logs = directory(tmp_path, stream=100)
+    for number in range(10):
+        logs.append("g", "s", b'{"timestamp":%d,"message":"0123456789"}\n' % number)
+    logs.close()
+    times = [event.timestamp for event in logs.read("g", "s")]
+    assert times == sorted(times)
+    assert times[-1] == 9
+    assert 2 <= len(times) < 10
+
+
+def test_the_directory_is_kept_under_its_limit(tmp_path: Path) -> None:
+    """When all streams together exceed the limit, those written longest ago are deleted."""
+    logs = directory(tmp_path, total=1000)
+    for number in range(40):
+        logs.append("g", f"s{number:02}", b'{"timestamp":1,"message":"%b"}\n' % (b"x" * 50))
+        logs.sync()
+    logs.close()
+    assert sum(path.stat().st_size for path in (tmp_path / "logs").glob("*/*")) <= 1000
+    assert "s39" in logs.streams("g")
+    assert "s00" not in logs.streams("g")
+
+
+def test_a_line_cut_short_by_a_crash_is_not_continued(tmp_path: Path) -> None:
+    """After a crash in the middle of a write the next event begins on a line of its own."""
+    logs = directory(tmp_path)
+    logs.append("g", "s", b'{"timestamp":1,"message":"whole"}\n{"timestamp":2,"mess')
+    logs.close()
+    again = directory(tmp_path)
+    again.append("g", "s", b'{"timestamp":3,"message":"next"}\n')
+    again.close()
+    assert [event.message for event in again.read("g", "s")] == ["whole", "next"]
+
+
+def test_many_streams_do_not_hold_many_files_open(tmp_path: Path) -> None:
+    """However many streams are written, few descriptors are open, and nothing is lost."""
+    logs = directory(tmp_path)
+    for _ in range(2):
+        for number in range(200):
+            logs.append("g", str(number), b'{"timestamp":1,"message":"m"}\n')
+    logs.sync()
+    logs.close()
+    assert sum(1 for name in logs.streams("g") for _ in logs.read("g", name)) == 400
