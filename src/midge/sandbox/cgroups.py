@@ -282,20 +282,31 @@ def _usable_v1(places: dict[str, Path], groups: dict[str, str]) -> dict[str, Pat
 
 
 def _usable_v2(places: dict[str, Path], groups: dict[str, str]) -> tuple[Path, frozenset[str]] | None:
+    """The directory that hands down the most of what we want: our own group, or else the hierarchy's root.
+
+    Processes live in our own, midge among them, and then the kernel hands nothing down; its root is free of that rule.
+    """
     if "" not in places or "" not in groups:
         return None
     own = places[""] / groups[""].lstrip("/")
-    enabled = frozenset((_read(own / "cgroup.subtree_control") or "").split())
-    offered = frozenset((_read(own / "cgroup.controllers") or "").split())
+    found = [(directory, _handed_down(directory)) for directory in dict.fromkeys((own, places[""]))]
+    best = max(found, key=lambda candidate: len(candidate[1]))
+    return best if best[1] else None
+
+
+def _handed_down(directory: Path) -> frozenset[str]:
+    """The controllers that groups below ``directory`` get, after asking for all that we want."""
+    enabled = frozenset((_read(directory / "cgroup.subtree_control") or "").split())
+    offered = frozenset((_read(directory / "cgroup.controllers") or "").split())
     wanted = frozenset(_WANTED) & offered
-    if not wanted or not os.access(own, os.W_OK):
-        return None
+    if not os.access(directory, os.W_OK):
+        return frozenset()
     if not wanted <= enabled:
         try:
-            _write(own / "cgroup.subtree_control", " ".join(f"+{name}" for name in sorted(wanted)))
+            _write(directory / "cgroup.subtree_control", " ".join(f"+{name}" for name in sorted(wanted)))
         except OSError:
-            wanted &= enabled  # other processes live in our group: the kernel then delegates nothing more
-    return (own, wanted) if wanted else None
+            wanted &= enabled
+    return wanted
 
 
 def _sweep(parent: Path) -> None:
