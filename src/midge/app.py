@@ -11,7 +11,6 @@ import signal
 from collections.abc import Awaitable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -224,5 +223,3 @@ def _health(router: Router, pools: EnvironmentPools, *, isolated: bool) -> dict[
 
 def _failed(event: str, error: BaseException) -> None:
     _log.error(event, exc_info=error)
-
-

@@ -17,7 +17,6 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import structlog
