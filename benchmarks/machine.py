@@ -7,6 +7,7 @@ import platform
 import shutil
 import struct
 import subprocess
+import sys
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
@@ -127,10 +128,15 @@ def work_directory() -> Generator[Path]:
         yield Path(name)
 
 
-def node_major() -> int:
-    """The major version of the machine's Node.js. Raises MissingToolError."""
-    found = shutil.which("node")
+def node() -> str:
+    """The Node.js that midge uses: the machine's, else set-up's. Raises MissingToolError."""
+    found = shutil.which("node") or shutil.which("node", path=f"{sys.prefix}/bin")
     if found is None:
         raise MissingToolError("no Node.js")
-    answer = subprocess.run([found, "--version"], capture_output=True, text=True, check=True).stdout
+    return found
+
+
+def node_major() -> int:
+    """The major version of ``node()``."""
+    answer = subprocess.run([node(), "--version"], capture_output=True, text=True, check=True).stdout
     return int(answer.removeprefix("v").partition(".")[0])

@@ -32,7 +32,8 @@ def _root() -> str | None:
 
 
 def _program(name: str) -> str | None:
-    return None if shutil.which(name) else f"{name} is not installed"
+    beside = f"{sys.prefix}/bin"  # what set-up installed
+    return None if shutil.which(name) or shutil.which(name, path=beside) else f"{name} is not installed"
 
 
 def missing(name: str) -> str | None:

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -11,8 +10,8 @@ import time
 from collections.abc import Generator
 from pathlib import Path
 
+from benchmarks import machine
 from benchmarks.functions import EVENT, variables
-from benchmarks.machine import MissingToolError, pss_kib
 
 _EVENT = (
     b"HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: 8476a536-e9f4-11e8-9739-2dfe598c3fcd\r\n"
@@ -127,7 +126,7 @@ class Zygote:
         for connection in self.api.connections:
             self.api.serve_one(connection)
         pids = [int(self._line()) for _ in range(count)]
-        found = [pss_kib(pid) for pid in pids]
+        found = [machine.pss_kib(pid) for pid in pids]
         self._end(pids)
         return found
 
@@ -159,10 +158,7 @@ class NodeSpawn:
     """A bare spawn of Node.js with midge's own bootstrap."""
 
     def __init__(self, task_root: Path, bootstrap: Path) -> None:
-        node = shutil.which("node")
-        if node is None:
-            raise MissingToolError("no Node.js")
-        self._argv = [node, str(bootstrap)]
+        self._argv = [machine.node(), str(bootstrap)]
         self._task_root = task_root
         self.api = Api()
 

@@ -6,6 +6,7 @@ with midge, and where CommonJS (NODE_PATH) and ES modules (a link beside /var/ta
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 from midge.runtimes import base
@@ -19,8 +20,8 @@ _PROBE_SECONDS = 10
 
 
 def find() -> tuple[Path, str] | None:
-    """The machine's Node.js and its version, such as "20.20.2"."""
-    found = shutil.which("node") or shutil.which("nodejs")
+    """The machine's Node.js, or the one that set-up put beside midge, and its version, such as "20.20.2"."""
+    found = shutil.which("node") or shutil.which("nodejs") or shutil.which("node", path=f"{sys.prefix}/bin")
     if found is None:
         return None
     try:
