@@ -8,9 +8,9 @@ from typing import Any
 
 from midge.clock import VirtualClock
 from midge.invoke.concurrency import ConcurrencyBook
-from midge.invoke.environment import Platform
 from midge.invoke.invocation import Invocation, Target
 from midge.invoke.outcome import Outcome
+from midge.invoke.platform import Platform
 from midge.invoke.pools import EnvironmentPools
 from midge.invoke.request_ids import RequestIds
 from midge.invoke.router import Router

@@ -16,44 +16,25 @@ import structlog
 
 from midge.api.invocations import NO_PARAMETERS, InvokeParameters, payload_too_large
 from midge.http import refusals
-from midge.http.exchange import KNOWN_NAMES, Exchange, Kind, Known
+from midge.http.exchange import Exchange, Kind, Known
+from midge.http.gate import Gate, refuse_head
 from midge.http.render import CONTINUE
 from midge.invoke.outcome import Outcome
 from midge.model.errors import ServiceError
-from midge.wire.messages import Request, Response
+from midge.wire.messages import Response
 
 if TYPE_CHECKING:
     from midge.http.listener import Listener
 
-_HOST, _ORIGIN, _EXPECT, _AUTHORIZATION = Known.HOST, Known.ORIGIN, Known.EXPECT, Known.AUTHORIZATION
+_EXPECT, _AUTHORIZATION = Known.EXPECT, Known.AUTHORIZATION
 _TYPE, _LOG, _CONTEXT, _TRACE = Known.INVOCATION_TYPE, Known.LOG_TYPE, Known.CLIENT_CONTEXT, Known.TRACE_ID
 _INVOKE, _RELAY, _INTERNAL = Kind.INVOKE, Kind.RELAY, Kind.INTERNAL
 _JOINED_BYTES = 64 * 1024
 _INTERNAL_BODY_BYTES = 64 * 1024
-_CACHED_NAMES = 512
 _NOTHING: Final = Exchange()
 """Stands for "no request is being received"; never changed."""
 _TRAILERS: Final[deque[tuple[bytes, bytes]]] = deque(maxlen=0)
 """Takes the headers behind a chunked body, which nobody reads, and keeps none."""
-
-
-class Gate:
-    """Counts the connections of one entrance, and remembers how each spelling of a header is to be treated."""
-
-    __slots__ = ("inside", "limit", "names", "open")
-
-    def __init__(self, limit: int, *, inside: bool) -> None:
-        self.limit = limit
-        self.inside = inside
-        self.open = 0
-        self.names: dict[bytes, int] = dict(KNOWN_NAMES)
-
-    def learn(self, name: bytes) -> int:
-        """The place of a header in ``Exchange.known``, -1 for those that only others read."""
-        place = KNOWN_NAMES.get(name.lower(), -1)
-        if len(self.names) < _CACHED_NAMES:
-            self.names[name] = place
-        return place
 
 
 class AwsEndpoint(asyncio.Protocol):
@@ -174,7 +155,7 @@ class AwsEndpoint(asyncio.Protocol):
             exchange.body_limit = limits.payload_bytes
         else:
             exchange.body_limit = _INTERNAL_BODY_BYTES if kind is _INTERNAL else limits.api_body_bytes
-        exchange.refused = self._refuse_head(exchange, head_bytes)
+        exchange.refused = refuse_head(exchange, head_bytes, limits, self._answerers.hosts, inside=self._gate.inside)
         if kind is _RELAY or known[_EXPECT] is not None:
             self._begin_body(exchange)
 
@@ -207,25 +188,6 @@ class AwsEndpoint(asyncio.Protocol):
             self._wait(exchange)
 
     # receiving
-
-    def _refuse_head(self, exchange: Exchange, head_bytes: int) -> Response | None:
-        limits, known, hosts = self._limits, exchange.known, self._answerers.hosts
-        if head_bytes > limits.request_headers_bytes:
-            # A large segment is no proof: the body may be in it.
-            head_bytes = sum(len(name) + len(value) + 4 for name, value in exchange.headers)
-        if (
-            head_bytes > limits.request_headers_bytes
-            or len(exchange.headers) > limits.request_headers_count
-            or len(exchange.url) > limits.request_line_bytes
-        ):
-            return refusals.head_too_large()
-        if not hosts.host_allowed(known[_HOST]):
-            return refusals.foreign_host()
-        if known[_ORIGIN] is not None and not hosts.origin_allowed(known[_ORIGIN]):
-            return refusals.foreign_origin()
-        if exchange.kind is _INTERNAL and self._gate.inside:
-            return refusals.refusal(404, "NotFoundException", "Not found")
-        return None
 
     def _begin_body(self, exchange: Exchange) -> None:
         """Let the client send the body where it waits to be told so; open the stream to another service."""
@@ -337,7 +299,7 @@ class AwsEndpoint(asyncio.Protocol):
         self._finish(exchange)
 
     async def _handle(self, exchange: Exchange) -> None:
-        request = _request(exchange)
+        request = exchange.as_request()
         try:
             if exchange.kind is _INTERNAL:
                 response = await self._answerers.internal(request)
@@ -426,18 +388,3 @@ class AwsEndpoint(asyncio.Protocol):
         transport, self._transport = self._transport, None
         if transport is not None:
             transport.abort()
-
-
-def _request(exchange: Exchange) -> Request:
-    path, _, query = exchange.url.partition(b"?")
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in exchange.headers:
-        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-        headers[name] = f"{headers[name]},{value}" if name in headers else value
-    return Request(
-        method=exchange.method.decode("ascii"),
-        path=path.decode("latin-1"),
-        query=query.decode("latin-1"),
-        headers=headers,
-        body=exchange.whole_body(),
-    )

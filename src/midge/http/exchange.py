@@ -1,11 +1,11 @@
-"""One request on a connection and what is known of it: the listener's notebook, without behaviour."""
+"""One request on a connection and what is known of it: the listener's notebook, without decisions."""
 
 from enum import IntEnum
 
 import msgspec
 
 from midge.http.ports import RelayedRequest, Scope
-from midge.wire.messages import Response
+from midge.wire.messages import Request, Response
 
 
 class Kind(IntEnum):
@@ -91,3 +91,18 @@ class Exchange(msgspec.Struct, eq=False):
         if self.chunks is not None:
             self.body, self.chunks = b"".join(self.chunks), None
         return self.body
+
+    def as_request(self) -> Request:
+        """The whole request as the control plane takes it; headers that come twice are joined."""
+        path, _, query = self.url.partition(b"?")
+        headers: dict[str, str] = {}
+        for raw_name, raw_value in self.headers:
+            name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+            headers[name] = f"{headers[name]},{value}" if name in headers else value
+        return Request(
+            method=self.method.decode("ascii"),
+            path=path.decode("latin-1"),
+            query=query.decode("latin-1"),
+            headers=headers,
+            body=self.whole_body(),
+        )

@@ -12,7 +12,8 @@ import structlog
 
 from midge.api.invocations import Invocations
 from midge.clock import Clock, Timer
-from midge.http.connection import AwsEndpoint, Gate
+from midge.http.connection import AwsEndpoint
+from midge.http.gate import Gate
 from midge.http.hosts import HostRules
 from midge.http.internal import InternalPages
 from midge.http.ports import ApiHandler, ErrorRenderer, HeadRewriter, Relay, ScopeReader

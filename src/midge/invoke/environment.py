@@ -8,22 +8,18 @@ Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.
 
 import asyncio
 import base64
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import structlog
 
-from midge.clock import Clock, Timer
+from midge.clock import Timer
 from midge.invoke import outcome as outcomes
-from midge.invoke.concurrency import ConcurrencyBook
 from midge.invoke.invocation import Invocation
 from midge.invoke.lifecycle import EnvironmentEvent, EnvironmentState, follow
 from midge.invoke.outcome import Fault, Outcome
-from midge.invoke.request_ids import RequestIds
+from midge.invoke.platform import EnvironmentOwner, Platform
 from midge.invoke.variables import SessionCredentials, function_variables
 from midge.model.functions import FunctionVersion
-from midge.model.limits import Limits
 from midge.observe.log_records import (
     InitReport,
     InvocationEnd,
@@ -34,12 +30,10 @@ from midge.observe.log_records import (
     iso_time,
     start_message,
 )
-from midge.observe.logs import LogStream, LogWriter
-from midge.observe.metrics import Metrics
+from midge.observe.logs import LogStream
 from midge.runtime_api.connection import RuntimeConnection
 from midge.runtime_api.session import RuntimeSession
-from midge.sandbox.port import ProcessExit, Sandbox, SandboxedEnvironment, SandboxError, StartRequest
-from midge.tasks import TaskOwner
+from midge.sandbox.port import ProcessExit, SandboxedEnvironment, SandboxError, StartRequest
 
 _BUSY, _ANSWERED = EnvironmentState.BUSY, EnvironmentState.ANSWERED
 _READY, _INIT, _RESET, _ENDED = (
@@ -50,55 +44,7 @@ _READY, _INIT, _RESET, _ENDED = (
 )
 _NEXT, _RUN, _ANSWER = EnvironmentEvent.NEXT, EnvironmentEvent.RUN, EnvironmentEvent.ANSWER
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Platform:
-    """What every environment and every pool needs of the rest of midge."""
-
-    sandbox: Sandbox
-    clock: Clock
-    limits: Limits
-    logs: LogWriter
-    metrics: Metrics
-    concurrency: ConcurrencyBook
-    ids: RequestIds
-    tasks: TaskOwner
-
-
-class EnvironmentOwner(Protocol):
-    """Who hears of an environment's life: its pool. Each call says that the environment's state has changed."""
-
-    def environment_ready(self, environment: "ExecutionEnvironment", *, first: bool) -> None:
-        """It waits for an event; ``first`` when its initialisation has just ended."""
-        ...
-
-    def environment_answered(self, environment: "ExecutionEnvironment") -> None:
-        """Called before the caller of the invocation gets its answer."""
-        ...
-
-    def environment_left(self, environment: "ExecutionEnvironment", before: EnvironmentState) -> None:
-        """It is of no more use: being killed or ended. Called once; ``before`` is the state it was in."""
-        ...
-
-    def environment_discarded(self, environment: "ExecutionEnvironment") -> None:
-        """It has been told to end and has nothing more to say to those who wait."""
-        ...
-
-    def environment_ended(self, environment: "ExecutionEnvironment") -> None:
-        """Its process is gone. Called once, last."""
-        ...
-
-    def environment_hung_up(self, environment: "ExecutionEnvironment") -> None:
-        """It was ready and is not any more."""
-        ...
-
-    def init_failed(self) -> Invocation | None:
-        """An invocation to which the failed initialisation is the answer, if one waits."""
-        ...
-
-    def invocation_ended(self, invocation: Invocation, seconds: float, *, error: bool, timed_out: bool) -> None:
-        """Called before the caller of the invocation gets its answer."""
-        ...
+__all__ = ["ExecutionEnvironment", "Platform"]
 
 
 class ExecutionEnvironment:
@@ -110,7 +56,13 @@ class ExecutionEnvironment:
         "state", "version",
     )  # fmt: skip
 
-    def __init__(self, platform: Platform, owner: EnvironmentOwner, version: FunctionVersion, task_root: Path) -> None:
+    def __init__(
+        self,
+        platform: Platform,
+        owner: "EnvironmentOwner[ExecutionEnvironment]",
+        version: FunctionVersion,
+        task_root: Path,
+    ) -> None:
         self._platform = platform
         self._owner = owner
         self._task_root = task_root

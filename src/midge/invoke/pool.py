@@ -11,9 +11,10 @@ from pathlib import Path
 
 from midge.clock import Timer
 from midge.invoke import outcome as outcomes
-from midge.invoke.environment import ExecutionEnvironment, Platform
+from midge.invoke.environment import ExecutionEnvironment
 from midge.invoke.invocation import Invocation
 from midge.invoke.lifecycle import EnvironmentState
+from midge.invoke.platform import Platform
 from midge.model.functions import FunctionVersion
 
 

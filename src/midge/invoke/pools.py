@@ -5,8 +5,8 @@ from pathlib import Path
 import structlog
 
 from midge.clock import Timer
-from midge.invoke.environment import Platform
 from midge.invoke.lifecycle import EnvironmentState
+from midge.invoke.platform import Platform
 from midge.invoke.pool import EnvironmentPool
 from midge.model.functions import FunctionVersion
 from midge.sandbox.port import SandboxError

@@ -40,8 +40,6 @@ class Limits:
     idle_connection_seconds: float = 300.0
     request_head_seconds: float = 30.0
     request_body_seconds: float = 300.0
-    unsent_response_bytes: int = 16 * MIB
-    """What may wait to be sent to a client that does not read, before its connection is ended."""
 
     # the store
     store_queued_writes: int = 1_024

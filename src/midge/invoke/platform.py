@@ -1,0 +1,67 @@
+"""What environments and pools are given: the rest of midge in one record, and who an environment reports to."""
+
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from midge.clock import Clock
+from midge.invoke.concurrency import ConcurrencyBook
+from midge.invoke.invocation import Invocation
+from midge.invoke.lifecycle import EnvironmentState
+from midge.invoke.request_ids import RequestIds
+from midge.model.limits import Limits
+from midge.observe.logs import LogWriter
+from midge.observe.metrics import Metrics
+from midge.sandbox.port import Sandbox
+from midge.tasks import TaskOwner
+
+_Environment_contra = TypeVar("_Environment_contra", contravariant=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform:
+    """What every environment and every pool needs of the rest of midge."""
+
+    sandbox: Sandbox
+    clock: Clock
+    limits: Limits
+    logs: LogWriter
+    metrics: Metrics
+    concurrency: ConcurrencyBook
+    ids: RequestIds
+    tasks: TaskOwner
+
+
+class EnvironmentOwner(Protocol[_Environment_contra]):
+    """Who hears of an environment's life: its pool. Each call says that the environment's state has changed."""
+
+    def environment_ready(self, environment: _Environment_contra, *, first: bool) -> None:
+        """It waits for an event; ``first`` when its initialisation has just ended."""
+        ...
+
+    def environment_answered(self, environment: _Environment_contra) -> None:
+        """Called before the caller of the invocation gets its answer."""
+        ...
+
+    def environment_left(self, environment: _Environment_contra, before: EnvironmentState) -> None:
+        """It is of no more use: being killed or ended. Called once; ``before`` is the state it was in."""
+        ...
+
+    def environment_discarded(self, environment: _Environment_contra) -> None:
+        """It has been told to end and has nothing more to say to those who wait."""
+        ...
+
+    def environment_ended(self, environment: _Environment_contra) -> None:
+        """Its process is gone. Called once, last."""
+        ...
+
+    def environment_hung_up(self, environment: _Environment_contra) -> None:
+        """It was ready and is not any more."""
+        ...
+
+    def init_failed(self) -> Invocation | None:
+        """An invocation to which the failed initialisation is the answer, if one waits."""
+        ...
+
+    def invocation_ended(self, invocation: Invocation, seconds: float, *, error: bool, timed_out: bool) -> None:
+        """Called before the caller of the invocation gets its answer."""
+        ...
