@@ -37,7 +37,8 @@ class Stem:
         self.output = -1
         self.runtime_api: Callable[[], asyncio.Protocol] = asyncio.Protocol
         self._endpoint = endpoint
-        self._pid_descriptor = os.pidfd_open(pid)
+        self.pid_descriptor = os.pidfd_open(pid)
+        """Init answers on the control socket only after this: what it names cannot be another process."""
         self._servers: list[asyncio.Server] = []
 
     def _keep_end(self, end: dict[str, Any]) -> None:
@@ -70,19 +71,19 @@ class Stem:
 
     def kill(self) -> None:
         """End every process in it; harmless when they have ended."""
-        if self._pid_descriptor >= 0:
+        if self.pid_descriptor >= 0:
             with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._pid_descriptor, signal.SIGKILL)
+                signal.pidfd_send_signal(self.pid_descriptor, signal.SIGKILL)
 
     def close(self) -> None:
         """Give back its descriptors; it has been killed or has ended."""
         self.kill()
         for server in self._servers:
             server.close()
-        for descriptor in (self.output, self._pid_descriptor):
+        for descriptor in (self.output, self.pid_descriptor):
             if descriptor >= 0:
                 os.close(descriptor)
-        self.output = self._pid_descriptor = -1
+        self.output = self.pid_descriptor = -1
         self.control.close()
 
 
@@ -152,13 +153,17 @@ class NamespacedEnvironment:
         self._exit = ProcessExit(code=end["exit"], signal=end["signal"])
         self.kill()
 
+    def abandon(self) -> None:
+        """It could not be given its function: nothing more is told of it."""
+        self._ended = True
+        self._loop.remove_reader(self.stem.control.fileno())
+        self._loop.remove_reader(self.stem.output)
+
     def _end(self) -> None:
         if self._ended:
             return
         self.drain_output()
-        self._ended = True
-        self._loop.remove_reader(self.stem.control.fileno())
-        self._loop.remove_reader(self.stem.output)
+        self.abandon()
         out_of_memory = self.stem.cgroup.out_of_memory()
         ended = self._exit or ProcessExit(code=0, signal=signal.SIGKILL)
         self.stem.close()

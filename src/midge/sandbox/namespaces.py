@@ -10,13 +10,14 @@ import asyncio
 import base64
 import itertools
 import os
+import resource
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -133,7 +134,11 @@ class NamespaceSandbox:
                 if line.zygote is not None:
                     line.zygote.close()
                 line.zygote = Zygote(line.program, self._settings())
-                await line.zygote.start(self._limits.environment_start_seconds)
+                try:
+                    await line.zygote.start(self._limits.environment_start_seconds)
+                except BaseException:
+                    line.zygote.close()
+                    raise
             return line.zygote
 
     def _settings(self) -> dict[str, Any]:
@@ -141,11 +146,15 @@ class NamespaceSandbox:
             "endpoint_port": self._endpoint_port,
             "own_users": not self._rootless,
             "seccomp": base64.b64encode(seccomp.program()).decode(),
-            "limits": {
-                "RLIMIT_NOFILE": self._limits.files_per_environment,
-                "RLIMIT_NPROC": self._limits.processes_per_environment,
-                "RLIMIT_CORE": 0,
-            },
+            "limits": {name: _within_our_own(name, value) for name, value in self._resource_limits().items()},
+        }
+
+    def _resource_limits(self) -> dict[str, int]:
+        return {
+            "RLIMIT_NOFILE": self._limits.files_per_environment,
+            "RLIMIT_NPROC": self._limits.processes_per_environment,
+            "RLIMIT_CORE": 1,  # unlike 0, keeps the kernel from starting a machine's crash handler
+            "RLIMIT_RTPRIO": 0,
         }
 
     async def _prepare(self, line: _Line, command: tuple[str, ...] | None, *, forked: bool) -> Stem:
@@ -179,6 +188,7 @@ class NamespaceSandbox:
         except BaseException:
             if stem is None:
                 ours.close()
+                self._tasks.start(self._remove(cgroup))
             else:
                 self.discard(stem)
             raise
@@ -193,7 +203,7 @@ class NamespaceSandbox:
         if zygote.runtimes is None:
             raise SandboxError("this runtime cannot be forked")
         try:
-            await zygote.runtimes.fork({"init_pid": stem.pid}, [*ends, *lists], lambda end: stem.on_runtime_ended(end))  # noqa: PLW0108 (replaced later)
+            await zygote.runtimes.fork({}, [stem.pid_descriptor, *ends, *lists], lambda end: stem.on_runtime_ended(end))  # noqa: PLW0108 (replaced later)
         finally:
             for descriptor in ends:
                 os.close(descriptor)
@@ -206,22 +216,27 @@ class NamespaceSandbox:
     async def start(self, request: StartRequest) -> SandboxedEnvironment:
         line = await self._line(request.runtime, request.task_root)
         late = line.program.starts_late(request.environment)
-        try:
-            if late:
-                stem = await self._prepare(line, None, forked=False)
+        assignment = self._assignment(line.program, request, late)
+        for _ in range(self._limits.stems_after_burst + 1):
+            try:
+                stem = await (self._prepare(line, None, forked=False) if late else self._stems(line).take())
+            except (OSError, TimeoutError) as error:
+                raise SandboxError(str(error)) from error
+            environment = NamespacedEnvironment(stem, request, self._ended)
+            try:
+                environment.assign(self._place_of(request), assignment)
+            except ConnectionError:  # it died while it waited
+                environment.abandon()
+                self.discard(stem)
+            except OSError as error:
+                environment.abandon()
+                self.discard(stem)
+                raise SandboxError(str(error)) from error
             else:
-                stem = await self._stems(line).take()
-        except (OSError, TimeoutError) as error:
-            raise SandboxError(str(error)) from error
-        environment = NamespacedEnvironment(stem, request, self._ended)
-        self._environments.add(environment)
-        self._all_ended.clear()
-        try:
-            environment.assign(self._place_of(request), self._assignment(line.program, request, late))
-        except OSError as error:
-            environment.kill()
-            raise SandboxError(str(error)) from error
-        return environment
+                self._environments.add(environment)
+                self._all_ended.clear()
+                return environment
+        raise SandboxError("every environment died before it could be given its function")
 
     def _assignment(self, program: Program, request: StartRequest, late: bool) -> dict[str, Any]:
         forked = program.entry is not None and not late
@@ -293,6 +308,12 @@ class NamespaceSandbox:
         if self._janitor is not None and self._janitor.stdin is not None:
             self._janitor.stdin.close()
             await asyncio.get_running_loop().run_in_executor(None, self._janitor.wait)
+
+
+def _within_our_own(name: str, value: int) -> int:
+    """``value``, or what this process itself is held to, if that is less: nobody else may raise it."""
+    hard = resource.getrlimit(getattr(resource, name))[1]
+    return value if hard == resource.RLIM_INFINITY else min(value, hard)
 
 
 def _is_initial_root() -> bool:

@@ -56,7 +56,12 @@ class StemPool(Generic[T]):
         return len(self._ready)
 
     async def take(self) -> T:
-        """The first that is or becomes ready. Raises what preparing raised, if it failed. Safe to cancel."""
+        """The first that is or becomes ready. Raises what preparing raised, if it failed. Safe to cancel.
+
+        Raises ConnectionError after ``close``.
+        """
+        if self._closed:
+            raise ConnectionError("no more environments are prepared")
         self._count_demand()
         if self._ready:
             self._refill_later()
@@ -99,12 +104,6 @@ class StemPool(Generic[T]):
         """Prepare up to the target now."""
         while not self._closed and len(self._ready) + len(self._tasks) < self._target + len(self._waiting):
             self._begin()
-
-    def forget(self, stem: T) -> None:
-        """``stem`` ended while it waited here."""
-        if stem in self._ready:
-            self._ready.remove(stem)
-            self._refill_later(_RETRY_SECONDS)
 
     def _begin(self) -> None:
         task = asyncio.get_running_loop().create_task(self._prepare_one())

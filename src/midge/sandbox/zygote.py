@@ -93,10 +93,6 @@ class Forker:
                 self._loop.call_soon(on_ended, early)
         return pid
 
-    def forget(self, pid: int) -> None:
-        """Its end is of no interest any more."""
-        self._watched.pop(pid, None)
-
     def close(self) -> None:
         """Nobody answers any more."""
         if self._ours.fileno() >= 0:

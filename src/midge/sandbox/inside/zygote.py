@@ -95,19 +95,18 @@ class RuntimeForker:
         self._own_pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
 
     def fork(self, request: dict[str, Any], descriptors: list[int], settings: dict[str, Any]) -> int:
-        """Descriptors: the end of the assignment, the end of the output, then the cgroups' process lists."""
-        pid_descriptor = os.pidfd_open(request["init_pid"])
+        """Descriptors: init's pid, the end of the assignment, that of the output, then the cgroups' process lists."""
+        del request
+        init_pid, *passed = descriptors
+        kernel.setns(init_pid, kernel.CLONE_NEWPID)
         try:
-            kernel.setns(pid_descriptor, kernel.CLONE_NEWPID)
-            try:
-                pid = os.fork()
-                if pid == 0:
-                    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                    stem.join(pid_descriptor, JOINED, descriptors, settings, self._entry)
-            finally:
-                kernel.setns(self._own_pids, kernel.CLONE_NEWPID)
+            pid = os.fork()
+            if pid == 0:
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+                stem.join(init_pid, JOINED, passed, settings, self._entry)
         finally:
-            os.close(pid_descriptor)
+            kernel.setns(self._own_pids, kernel.CLONE_NEWPID)
         return pid
 
 
