@@ -41,8 +41,14 @@ class Scopes:
         self._capacity = capacity
         self._seen: dict[bytes, Scope] = {}
 
-    def of_header(self, authorization: bytes) -> Scope:
-        """The scope of an Authorization header. Raises ``ServiceError`` IncompleteSignatureException."""
+    def of_header(self, authorization: bytes) -> Scope | None:
+        """The scope of an Authorization header; None when it is not a whole Signature Version 4."""
+        try:
+            return self._read(authorization)
+        except ServiceError:
+            return None
+
+    def _read(self, authorization: bytes) -> Scope:
         credential = authorization[: authorization.find(b",")]
         known = self._seen.get(credential)
         if known is not None and b"SignedHeaders=" in authorization and b"Signature=" in authorization:
@@ -63,7 +69,7 @@ class Scopes:
         """
         authorization = headers.get("authorization")
         if authorization is not None:
-            return self.of_header(authorization.encode("latin-1", "replace"))
+            return self._read(authorization.encode("latin-1", "replace"))
         if "X-Amz-Credential=" in query:
             return parse_credential(presigned_parameters(query).get("X-Amz-Credential", ""))
         raise ServiceError("MissingAuthenticationTokenException", "Missing Authentication Token")

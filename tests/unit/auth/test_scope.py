@@ -40,14 +40,18 @@ def test_a_repeated_credential_is_looked_up() -> None:
     scopes = Scopes()
     first = scopes.of_header(_header())
     assert scopes.of_header(_header(rest=", SignedHeaders=host, Signature=9999")) is first
-    assert scopes.of_header(_header("OTHER/20261123/eu-west-1/lambda/aws4_request")).access_key_id == "OTHER"
+    other = scopes.of_header(_header("OTHER/20261123/eu-west-1/lambda/aws4_request"))
+    assert other is not None
+    assert other.access_key_id == "OTHER"
 
 
 def test_a_known_credential_does_not_excuse_a_missing_signature() -> None:
     """A header without its signature is refused even when its credential has been seen."""
     scopes = Scopes()
     scopes.of_header(_header())
-    code, message = _refusal(scopes.of_header, _header(rest=", SignedHeaders=host"))
+    unsigned = _header(rest=", SignedHeaders=host")
+    assert scopes.of_header(unsigned) is None
+    code, message = _refusal(scopes.of_request, {"authorization": unsigned.decode()}, "")
     assert code == "IncompleteSignatureException"
     assert message.startswith("Authorization header requires 'Signature' parameter.")
 
@@ -96,19 +100,21 @@ def test_an_unsigned_request_is_told_so() -> None:
 )  # fmt: skip
 def test_a_malformed_header_is_refused(header: bytes, message: str) -> None:
     """What is wrong with a header is said as AWS says it."""
-    code, found = _refusal(Scopes().of_header, header)
+    assert Scopes().of_header(header) is None
+    code, found = _refusal(Scopes().of_request, {"authorization": header.decode()}, "")
     assert code == "IncompleteSignatureException"
     assert found.startswith(message)
 
 
 def test_a_wrong_terminator_is_refused() -> None:
     """A credential that does not end in aws4_request is scoped for something else."""
-    code, message = _refusal(Scopes().of_header, _header("AKID/20261123/eu-west-1/lambda/aws5_request"))
+    header = _header("AKID/20261123/eu-west-1/lambda/aws5_request").decode()
+    code, message = _refusal(Scopes().of_request, {"authorization": header}, "")
     assert code == "InvalidSignatureException"
     assert message == "Credential should be scoped with a valid terminator: 'aws4_request', not 'aws5_request'."
 
 
 def test_a_refusal_does_not_repeat_the_header() -> None:
     """A header that may hold a secret is shown by its hash only."""
-    _, message = _refusal(Scopes().of_header, b"Bearer hunter2")
+    _, message = _refusal(Scopes().of_request, {"authorization": "Bearer hunter2"}, "")
     assert "hunter2" not in message
