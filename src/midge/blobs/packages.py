@@ -10,7 +10,7 @@ import os
 import secrets
 import zipfile
 import zlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from weakref import WeakValueDictionary
@@ -77,7 +77,7 @@ class Packages:
         lock = self._locks.setdefault(digest, asyncio.Lock())
         async with lock:
             self._whole.discard(digest)
-            await asyncio.get_running_loop().run_in_executor(self._executor, self._remove, digest)
+            await self._to_the_end(self._remove, digest)
 
     async def close(self) -> None:
         """Wait for what is being unpacked."""
@@ -89,10 +89,23 @@ class Packages:
         except KeyError as error:
             raise PackageError(f"the zip {digest} is missing") from error
         try:
-            await asyncio.get_running_loop().run_in_executor(self._executor, self._unpack_into_place, digest, data)
+            await self._to_the_end(self._unpack_into_place, digest, data)
         except _UNUSABLE as error:
             raise PackageError(f"the zip {digest} cannot be unpacked: {error}") from error
         self._whole.add(digest)
+
+    async def _to_the_end(self, work: Callable[..., None], *args: object) -> None:
+        """Run ``work`` in a thread and return, or be cancelled, only when it is over: the lock must outlast it."""
+        job = asyncio.get_running_loop().run_in_executor(self._executor, work, *args)
+        cancelled = False
+        while not job.done():
+            try:
+                await asyncio.wait([job])
+            except asyncio.CancelledError:
+                cancelled = True
+        if cancelled:
+            raise asyncio.CancelledError
+        job.result()
 
     # in the executor's threads
 
@@ -103,7 +116,7 @@ class Packages:
         try:
             temporary.rename(target)
         except OSError:
-            # A caller that was cancelled while its unpacking ran on has been faster; what it made is the same.
+            # A caller that was cancelled when its unpacking was done has left the same there.
             remove_tree(temporary)
             if not target.is_dir():
                 raise
