@@ -73,15 +73,21 @@ def _alternate(setting: Setting, fresh: Fresh, baseline: Callable[[], float], co
 
 
 def python(setting: Setting) -> list[Row]:
-    """Python, isolated, against the bare zygote's fork."""
-    with (
-        servers.midge(setting.directory) as server,
-        bare.zygote(setting.task_root) as zygote,
-        machine.awake(setting.programs),
+    """Python, isolated, against the bare zygote's fork; and once more with boto3 imported in both."""
+    rows: list[Row] = []
+    for what, source, preload, bounds in (
+        ("", ECHO, (), {"must": 2.0, "aim": 1.0}),
+        (" with boto3", f"import boto3\n{ECHO}", ("boto3",), {}),
     ):
-        fresh = Fresh(server, ECHO, "python3.11")
-        ours, theirs = _alternate(setting, fresh, zygote.fork_ms, setting.size(20))
-    return [ratio("cold invoke, Python / bare fork to next", ours, theirs, ("midge ms", "fork ms"), must=2.0, aim=1.0)]
+        with (
+            servers.midge(setting.directory) as server,
+            bare.zygote(setting.task_root, preload) as zygote,
+            machine.awake(setting.programs),
+        ):
+            ours, theirs = _alternate(setting, Fresh(server, source, "python3.11"), zygote.fork_ms, setting.size(20))
+        name = f"cold invoke, Python{what} / bare fork{what} to next"
+        rows.append(ratio(name, ours, theirs, ("midge ms", "fork ms"), **bounds))
+    return rows
 
 
 def node(setting: Setting) -> list[Row]:

@@ -16,9 +16,9 @@ IDLE_ENVIRONMENTS = 100
 IDLE_SECONDS = 20.0
 
 
-def environments(server: servers.Server, function: str, count: int) -> set[str]:
+def environments(server: servers.Server, function: str, source: str, count: int) -> set[str]:
     """Bring ``count`` environments of a new function to life and to rest; returns the names of their pid namespaces."""
-    client.deploy(client.boto(server.port), function, HOLD)
+    client.deploy(client.boto(server.port), function, source)
     body = json.dumps({"seconds": 0.02 * count + 1.0}).encode()
     _, answers = client.at_once(server.port, function, body, count)
     found = [json.loads(answer) for answer in answers]
@@ -29,39 +29,37 @@ def environments(server: servers.Server, function: str, count: int) -> set[str]:
 
 
 def per_environment(setting: Setting) -> list[Row]:
-    """PSS of an idle environment, all its processes, against a bare zygote's child that imported the same modules."""
-    ours: list[float] = []
-    theirs: list[float] = []
-    preload = ("boto3",)
-    with servers.midge(setting.directory) as server, bare.zygote(setting.task_root, preload) as zygote:
-        for turn in setting.turns():
-            theirs.append(statistics.median(zygote.idle_pss_kib(ENVIRONMENTS)) / 1024)
-            name = f"idle-{turn}"
-            spaces = environments(server, name, ENVIRONMENTS)
-            sums: dict[str, int] = defaultdict(int)
-            for pid in machine.descendants(server.pid):
-                if (space := machine.pid_namespace(pid)) in spaces:
-                    sums[space] += machine.pss_kib(pid)
-            ours.append(statistics.median(sums.values()) / 1024)
-            client.boto(server.port).delete_function(FunctionName=name)
-            settle(lambda: len(machine.descendants(server.pid)))
-    return [
-        ratio(
-            "memory of an idle environment / bare child",
-            ours,
-            theirs,
-            ("midge MiB", "bare MiB"),
-            must=1.3,
-            aim=1.15,
-            note="both with boto3 imported before the fork",
-        )
-    ]
+    """PSS of an idle environment, all its processes, against a bare zygote's child with the same imports."""
+    rows: list[Row] = []
+    with servers.midge(setting.directory) as server:
+        for what, source, preload in (("", HOLD, ()), (" with boto3", f"import boto3\n{HOLD}", ("boto3",))):
+            ours: list[float] = []
+            theirs: list[float] = []
+            with bare.zygote(setting.task_root, preload) as zygote:
+                for turn in setting.turns():
+                    theirs.append(statistics.median(zygote.idle_pss_kib(ENVIRONMENTS)) / 1024)
+                    ours.append(_idle_mib(server, f"idle-{len(preload)}-{turn}", source))
+            name = f"memory of an idle environment{what} / bare child{what}"
+            rows.append(ratio(name, ours, theirs, ("midge MiB", "bare MiB"), must=1.3, aim=1.15))
+    return rows
+
+
+def _idle_mib(server: servers.Server, name: str, source: str) -> float:
+    """The median over environments of the memory of all processes in one."""
+    spaces = environments(server, name, source, ENVIRONMENTS)
+    sums: dict[str, int] = defaultdict(int)
+    for pid in machine.descendants(server.pid):
+        if (space := machine.pid_namespace(pid)) in spaces:
+            sums[space] += machine.pss_kib(pid)
+    client.boto(server.port).delete_function(FunctionName=name)
+    settle(lambda: len(machine.descendants(server.pid)))
+    return statistics.median(sums.values()) / 1024
 
 
 def at_rest(setting: Setting) -> list[Row]:
     """Midge itself with a hundred idle environments: every process of its own, outside of the environments."""
     with servers.midge(setting.directory) as server:
-        spaces = environments(server, "idle", IDLE_ENVIRONMENTS)
+        spaces = environments(server, "idle", HOLD, IDLE_ENVIRONMENTS)
         time.sleep(2.0)
         own = machine.pid_namespace(server.pid)
         mine = [pid for pid in machine.descendants(server.pid) if machine.pid_namespace(pid) == own]
