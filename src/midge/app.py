@@ -10,6 +10,7 @@ import resource
 import signal
 from collections.abc import Awaitable, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -93,94 +94,132 @@ async def _serve(config: Config, *, isolated: bool) -> None:
         await stop.wait()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """What is on disk."""
+
+    store: SqliteStore
+    blobs: DirectoryBlobs
+    packages: Packages
+    logs: LogWriter
+    secret: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Execution:
+    """What runs functions."""
+
+    router: Router
+    pools: EnvironmentPools
+    catalogue: Catalogue
+    metrics: Metrics
+    ids: RequestIds
+
+
 async def _open(config: Config, stack: AsyncExitStack, *, isolated: bool) -> Listener:
     """Everything, from the bottom up; ``stack`` closes it from the top down."""
-    clock, limits, data = SystemClock(), config.limits, config.data_dir
-    ids, metrics = RequestIds(), Metrics(clock.monotonic)
+    clock = SystemClock()
+    listeners: list[Listener] = []
+    kept = await _open_kept(config, stack, clock)
+    moto = Moto(config.data_dir / "moto.log", config.limits)
+    stack.push_async_callback(moto.close)
+    execution = _open_execution(config, stack, clock, kept, listeners, isolated=isolated)
+    code_links = CodeLinks(kept.secret, clock, config.limits)
+    services = ApiServices(
+        store=kept.store,
+        blobs=kept.blobs,
+        packages=kept.packages,
+        router=execution.router,
+        clock=clock,
+        limits=config.limits,
+        fetch_s3=S3Objects(moto, config.limits).fetch,
+        runtimes=execution.catalogue,
+        code_links=code_links,
+    )
+    api = Api(services)
+    await api.start()
+    stack.push_async_callback(api.close)
+    pages = InternalPages(
+        execution.metrics,
+        partial(_health, execution, isolated=isolated),
+        {"code": CodePage(code_links, kept.blobs)},
+    )
+    listener = _listener(config, clock, execution, api, pages, moto)
+    listeners.append(listener)
+    stack.push_async_callback(listener.close)
+    return listener
+
+
+async def _open_kept(config: Config, stack: AsyncExitStack, clock: Clock) -> _Kept:
+    limits, data = config.limits, config.data_dir
     store = await SqliteStore.open(data / "midge.db", limits)
     stack.push_async_callback(store.close)
     blobs = await DirectoryBlobs.open(data / "blobs")
     stack.push_async_callback(blobs.close)
     packages = Packages(data / "packages", blobs, limits)
     stack.push_async_callback(packages.close)
-    logs = LogWriter(
-        LogDirectory(
-            data / "logs",
-            stream_file_bytes=limits.log_stream_file_bytes,
-            directory_bytes=limits.log_directory_bytes,
-        ),
-        clock,
-        limits,
+    directory = LogDirectory(
+        data / "logs", stream_file_bytes=limits.log_stream_file_bytes, directory_bytes=limits.log_directory_bytes
     )
+    logs = LogWriter(directory, clock, limits)
     stack.push_async_callback(logs.close)
-    moto = Moto(data / "moto.log", limits)
-    stack.push_async_callback(moto.close)
+    secret = read_or_create_secret(data / "secret")
+    return _Kept(store=store, blobs=blobs, packages=packages, logs=logs, secret=secret)
+
+
+def _open_execution(
+    config: Config, stack: AsyncExitStack, clock: Clock, kept: _Kept, listeners: list[Listener], *, isolated: bool
+) -> _Execution:
+    """``listeners`` will hold the one that serves the AWS endpoint inside environments as well."""
     catalogue = discover(
         python_preload=config.python.preload,
         python_stock_transport=config.python.transport == "stock",
         node_modules=node_modules_directory(),
     )
-    listeners: list[Listener] = []
     sandbox = _sandbox(config, catalogue, clock, listeners, isolated=isolated)
     stack.push_async_callback(sandbox.close)
+    metrics, ids = Metrics(clock.monotonic), RequestIds()
     platform = Platform(
         sandbox=sandbox,
         clock=clock,
-        limits=limits,
-        logs=logs,
+        limits=config.limits,
+        logs=kept.logs,
         metrics=metrics,
-        concurrency=ConcurrencyBook(limits.account_concurrency),
+        concurrency=ConcurrencyBook(config.limits.account_concurrency),
         ids=ids,
         tasks=TaskOwner(partial(_failed, "an environment could not be started")),
     )
     pools = EnvironmentPools(platform)
     stack.push_async_callback(pools.close)
     router = Router(pools, random.SystemRandom().random)
-    code_links = CodeLinks(read_or_create_secret(data / "secret"), clock, limits)
-    api = Api(
-        ApiServices(
-            store=store,
-            blobs=blobs,
-            packages=packages,
-            router=router,
-            clock=clock,
-            limits=limits,
-            fetch_s3=S3Objects(moto, limits).fetch,
-            runtimes=catalogue,
-            code_links=code_links,
-        )
-    )
-    await api.start()
-    stack.push_async_callback(api.close)
+    return _Execution(router=router, pools=pools, catalogue=catalogue, metrics=metrics, ids=ids)
+
+
+def _listener(
+    config: Config, clock: Clock, execution: _Execution, api: Api, pages: InternalPages, moto: Moto
+) -> Listener:
     control = ControlPlane(
         load_service_model("lambda"),
         _operations(api, config.aws.account),
-        ids,
+        execution.ids,
         region=config.aws.region,
         address=f"{config.server.host}:{config.server.port}",
     )
-    listener = Listener(
+    return Listener(
         Answerers(
-            invocations=Invocations(router, limits),
+            invocations=Invocations(execution.router, config.limits),
             api=control,
-            internal=InternalPages(
-                metrics,
-                partial(_health, router, pools, isolated=isolated),
-                {"code": CodePage(code_links, blobs)},
-            ),
+            internal=pages,
             routes=Routes(config.aws.account, config.aws.region),
             scope=Scopes().of_header,
             render_error=control.error,
-            ids=ids,
+            ids=execution.ids,
             clock=clock,
-            limits=limits,
-            relay=Relay(moto, limits),
+            limits=config.limits,
+            relay=Relay(moto, config.limits),
             rewrite_head=rewrite_head,
         )
     )
-    listeners.append(listener)
-    stack.push_async_callback(listener.close)
-    return listener
 
 
 def _sandbox(
@@ -211,12 +250,12 @@ def _operations(api: Api, account: str) -> Any:
     return call
 
 
-def _health(router: Router, pools: EnvironmentPools, *, isolated: bool) -> dict[str, Any]:
+def _health(execution: _Execution, *, isolated: bool) -> dict[str, Any]:
     return {
         "status": "ok",
         "version": midge.__version__,
-        "functions": router.functions(),
-        "environments": pools.environments(),
+        "functions": execution.router.functions(),
+        "environments": execution.pools.environments(),
         "isolated": isolated,
     }
 
