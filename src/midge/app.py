@@ -114,6 +114,7 @@ class _Execution:
     catalogue: Catalogue
     metrics: Metrics
     ids: RequestIds
+    clock: Clock
 
 
 async def _open(config: Config, stack: AsyncExitStack, *, isolated: bool) -> Listener:
@@ -144,7 +145,7 @@ async def _open(config: Config, stack: AsyncExitStack, *, isolated: bool) -> Lis
         partial(_health, execution, isolated=isolated),
         {"code": CodePage(code_links, kept.blobs)},
     )
-    listener = _listener(config, clock, execution, api, pages, moto)
+    listener = _listener(config, execution, api, pages, moto)
     listeners.append(listener)
     stack.push_async_callback(listener.close)
     return listener
@@ -192,12 +193,10 @@ def _open_execution(
     pools = EnvironmentPools(platform)
     stack.push_async_callback(pools.close)
     router = Router(pools, random.SystemRandom().random)
-    return _Execution(router=router, pools=pools, catalogue=catalogue, metrics=metrics, ids=ids)
+    return _Execution(router=router, pools=pools, catalogue=catalogue, metrics=metrics, ids=ids, clock=clock)
 
 
-def _listener(
-    config: Config, clock: Clock, execution: _Execution, api: Api, pages: InternalPages, moto: Moto
-) -> Listener:
+def _listener(config: Config, execution: _Execution, api: Api, pages: InternalPages, moto: Moto) -> Listener:
     control = ControlPlane(
         load_service_model("lambda"),
         _operations(api, config.aws.account),
@@ -214,7 +213,7 @@ def _listener(
             scope=Scopes().of_header,
             render_error=control.error,
             ids=execution.ids,
-            clock=clock,
+            clock=execution.clock,
             limits=config.limits,
             relay=Relay(moto, config.limits),
             rewrite_head=rewrite_head,
