@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import httptools
 import uvloop
@@ -28,7 +28,7 @@ from midge.sandbox.process import ProcessSandbox
 T = TypeVar("T")
 PATIENCE_SECONDS = 60.0
 ENDPOINT_PORT = 4566
-_ACCEPTED = b'HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{"status":"OK"}'
+ACCEPTED = b'HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{"status":"OK"}'
 
 
 @dataclass(slots=True)
@@ -49,11 +49,17 @@ class Call:
         return json.loads(self.body)
 
 
+class Script(Protocol):
+    """Decides what a runtime's requests are answered with."""
+
+    def on_call(self, api: "ScriptedApi", call: Call) -> None: ...
+
+
 class ScriptedApi(asyncio.Protocol):
     """The Runtime API of one environment, over one of its connections."""
 
-    def __init__(self, driven: "Driven") -> None:
-        self._driven = driven
+    def __init__(self, script: Script) -> None:
+        self._script = script
         self._parser = httptools.HttpRequestParser(self)
         self._call = Call()
 
@@ -77,7 +83,7 @@ class ScriptedApi(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         self._call.method = self._parser.get_method().decode()
-        self._driven.on_call(self, self._call)
+        self._script.on_call(self, self._call)
 
 
 class Driven:
@@ -113,7 +119,7 @@ class Driven:
             self.ready.set()
             self._deliver()
         else:
-            api.transport.write(_ACCEPTED)
+            api.transport.write(ACCEPTED)
             self._answers.put_nowait(call)
 
     def _deliver(self) -> None:

@@ -13,9 +13,11 @@ import socket
 TYPE_CHECKING = False  # importing typing would cost every environment its memory
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
 _NEXT = "/2018-06-01/runtime/invocation/next"
 _RECEIVE_BYTES = 262144
+_DEADLINE = "Lambda-Runtime-Deadline-Ms"
 _XRAY_CAUSE_BYTES = 16384
 """A longer cause is left out: it is a header, and only decoration."""
 
@@ -114,7 +116,7 @@ def _settle(connection: _Connection) -> None:
             raise RuntimeClientError(f"the Runtime API answered {status}: {body.decode('utf-8', 'replace')}")
 
 
-def next() -> tuple[bytes, dict[str, str]]:
+def next() -> tuple[bytes, dict[str, Any]]:
     """Wait for the next event: its body and the headers that came with it."""
     connection = _connected()
     connection.send(connection.get_next)
@@ -122,7 +124,10 @@ def next() -> tuple[bytes, dict[str, str]]:
     status, headers, body = connection.receive()
     if status != 200:
         raise RuntimeClientError(f"the Runtime API answered {status}: {body.decode('utf-8', 'replace')}")
-    return body, headers
+    event_headers: dict[str, Any] = headers
+    if _DEADLINE in headers:
+        event_headers[_DEADLINE] = int(headers[_DEADLINE])
+    return body, event_headers
 
 
 def _post(path: str, headers: Iterable[tuple[str, str | None]], body: bytes) -> None:
@@ -143,7 +148,6 @@ def post_error(invoke_id: str, error: str, xray_fault: str, invocation_id: str |
     cause = xray_fault if len(xray_fault) <= _XRAY_CAUSE_BYTES else None
     headers = (
         ("Content-Type", "application/json"),
-        ("Lambda-Runtime-Function-Error-Type", "Unhandled"),
         ("Lambda-Runtime-Function-XRay-Error-Cause", cause),
         ("Lambda-Runtime-Invocation-Id", invocation_id),
     )
