@@ -10,7 +10,6 @@ from collections.abc import Iterable
 import structlog
 
 from midge.api.locks import KeyedLocks
-from midge.blobs.digests import code_of
 from midge.blobs.packages import Packages
 from midge.blobs.port import Blobs
 from midge.clock import Clock, Timer
@@ -46,9 +45,8 @@ class CodeKeeper:
             timer.cancel()
         self._timers.clear()
 
-    async def keep(self, data: bytes) -> Code:
-        """Store a checked zip, in use once: on return it is on disk. Raises OSError, and then it is not in use."""
-        code = code_of(data)
+    async def keep(self, code: Code, data: bytes) -> None:
+        """Store a checked zip, in use once more: on return it is on disk. Raises OSError, and then it is not in use."""
         lock = self._locks.of(code.digest)
         async with lock:
             self._uses[code.digest] += 1
@@ -57,7 +55,6 @@ class CodeKeeper:
             except BaseException:
                 self.release(code)
                 raise
-        return code
 
     def use(self, code: Code) -> None:
         """One more version names ``code``, which is in use already."""

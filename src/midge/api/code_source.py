@@ -9,10 +9,11 @@ from typing import Any
 from midge.api.checks import check_inline_zip
 from midge.api.services import ApiServices, S3Error
 from midge.model.errors import invalid_parameter
+from midge.model.functions import Code
 
 
-async def fetch_code(services: ApiServices, values: Mapping[str, Any], operation: str) -> bytes:
-    """The zip that the members of ``FunctionCode`` in ``values`` name, fit to be a package.
+async def fetch_code(services: ApiServices, values: Mapping[str, Any], operation: str) -> tuple[Code, bytes]:
+    """The zip that the members of ``FunctionCode`` in ``values`` name, fit to be a package, and its record.
 
     Raises InvalidParameterValueException, or RequestEntityTooLargeException for an inline zip that is too large.
     """
@@ -29,8 +30,7 @@ async def fetch_code(services: ApiServices, values: Mapping[str, Any], operation
         raise invalid_parameter("Please provide both S3Bucket and S3Key as the source for function code.")
     else:
         data = await _from_s3(services, bucket, key, version)
-    await services.packages.check(data)
-    return data
+    return await services.packages.check(data), data
 
 
 async def _from_s3(services: ApiServices, bucket: str, key: str, version: str | None) -> bytes:

@@ -51,12 +51,9 @@ class Api:
         self._services = services
         self._tasks = TaskOwner(self._failed)
         locks: KeyedLocks[FunctionId] = KeyedLocks()
-        self._plane = ControlPlane(
-            services=services,
-            codes=CodeKeeper(services.blobs, services.packages, services.clock, services.limits, self._tasks),
-            preparation=Preparation(services, locks, self._tasks),
-            locks=locks,
-        )
+        codes = CodeKeeper(services.blobs, services.packages, services.clock, services.limits, self._tasks)
+        preparation = Preparation(services, codes, locks, self._tasks)
+        self._plane = ControlPlane(services=services, codes=codes, preparation=preparation, locks=locks)
 
     def _failed(self, error: BaseException) -> None:
         self._log.error("background_task_failed", exc_info=error)

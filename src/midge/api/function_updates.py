@@ -13,9 +13,8 @@ from midge.api.control_plane import ControlPlane, new_revision
 from midge.api.names import resolve_function
 from midge.api.services import CallContext
 from midge.api.versions import publish
-from midge.blobs.digests import code_of
 from midge.model.errors import invalid_parameter, stale_revision
-from midge.model.functions import FunctionId, FunctionVersion
+from midge.model.functions import Code, FunctionId, FunctionVersion
 
 
 async def update_function_code(plane: ControlPlane, values: Mapping[str, Any], context: CallContext) -> dict[str, Any]:
@@ -30,16 +29,15 @@ async def update_function_code(plane: ControlPlane, values: Mapping[str, Any], c
         current = await _changeable(plane, function, values)
         changed = _merged(plane, current, members.UPDATE_FUNCTION_CODE, values)
         services.runtimes.check(changed.runtime, changed.architecture)
-        data = await fetch_code(services, values, "UpdateFunctionCode")
+        code, data = await fetch_code(services, values, "UpdateFunctionCode")
         if values.get("DryRun"):
-            return configuration.render(replace(changed, code=code_of(data)))
-        code = await plane.codes.keep(data)
+            return configuration.render(replace(changed, code=code))
+        await plane.codes.keep(code, data)
         try:
-            stored = await _store(plane, replace(changed, code=code), current)
+            stored = await _store(plane, replace(changed, code=code), current, replaced=current.code)
         except BaseException:
             plane.codes.release(code)
             raise
-        plane.codes.release(current.code)
         if values.get("Publish"):
             published = await publish(plane, stored, description=None)
             return configuration.render(published, published.version)
@@ -84,9 +82,11 @@ def _merged(
     return configuration.merge_kept(configuration.merge(current, values), members.kept(rules, values))
 
 
-async def _store(plane: ControlPlane, changed: FunctionVersion, current: FunctionVersion) -> FunctionVersion:
+async def _store(
+    plane: ControlPlane, changed: FunctionVersion, current: FunctionVersion, *, replaced: Code | None = None
+) -> FunctionVersion:
     """Keep the change and let it take effect in the background."""
     stored = states.updating(replace(changed, revision_id=new_revision(), last_modified=plane.now()))
     await plane.services.store.replace_version(stored, current.revision_id)
-    plane.preparation.begin(stored)
+    plane.preparation.begin(stored, replaced=replaced)
     return stored

@@ -30,7 +30,8 @@ async def create_function(plane: ControlPlane, values: Mapping[str, Any], contex
     async with lock:
         if await services.store.version(function, LATEST) is not None:
             raise conflict(f"Function already exist: {function.name}")
-        code = await plane.codes.keep(await fetch_code(services, values["Code"], "CreateFunction"))
+        code, data = await fetch_code(services, values["Code"], "CreateFunction")
+        await plane.codes.keep(code, data)
         latest = _new_latest(plane, function, values, code)
         try:
             await services.store.create_function(latest)

@@ -10,11 +10,12 @@ import uuid
 import structlog
 
 from midge.api import states
+from midge.api.code_keeper import CodeKeeper
 from midge.api.locks import KeyedLocks
 from midge.api.services import ApiServices
 from midge.blobs.packages import PackageError
 from midge.clock import Clock
-from midge.model.functions import FunctionId, FunctionVersion
+from midge.model.functions import Code, FunctionId, FunctionVersion
 from midge.store.errors import MissingError, StaleError, StoreError
 from midge.tasks import TaskOwner
 
@@ -22,24 +23,30 @@ from midge.tasks import TaskOwner
 class Preparation:
     """Brings versions to rest, each in a task of its own."""
 
-    def __init__(self, services: ApiServices, locks: KeyedLocks[FunctionId], tasks: TaskOwner) -> None:
+    def __init__(
+        self, services: ApiServices, codes: CodeKeeper, locks: KeyedLocks[FunctionId], tasks: TaskOwner
+    ) -> None:
         self._services = services
+        self._codes = codes
         self._locks = locks
         self._tasks = tasks
         self._log = structlog.get_logger("midge.api")
 
-    def begin(self, version: FunctionVersion) -> None:
-        """Bring ``version``, as the store now holds it, to rest in the background."""
-        self._tasks.start(self.complete(version))
+    def begin(self, version: FunctionVersion, *, replaced: Code | None = None) -> None:
+        """Bring ``version``, as the store now holds it, to rest in the background.
 
-    async def complete(self, version: FunctionVersion) -> None:
+        ``replaced`` is code that this version no longer names: it is let go of when the router has turned from it.
+        """
+        self._tasks.start(self._complete(version, replaced))
+
+    async def _complete(self, version: FunctionVersion, replaced: Code | None) -> None:
         """Unpack, then record the outcome and tell the router; tries again while the store refuses to be written."""
         outcome = await self._outcome(version)
         while True:
             lock = self._locks.of(version.function)
             async with lock:
                 try:
-                    await self._record(version, outcome)
+                    await self._record(version, outcome, replaced)
                 except StoreError as error:
                     self._log.error("state_not_stored", function=version.arn, reason=str(error))
                 else:
@@ -60,15 +67,17 @@ class Preparation:
             return states.failed(version, revision, f"An internal error occurred: {error.strerror}.", "InternalError")
         return states.ready(version, revision)
 
-    async def _record(self, version: FunctionVersion, outcome: FunctionVersion) -> None:
+    async def _record(self, version: FunctionVersion, outcome: FunctionVersion, replaced: Code | None) -> None:
         try:
             await self._services.store.replace_version(outcome, version.revision_id)
         except (MissingError, StaleError):
             self._log.info("version_gone_while_preparing", function=version.arn)
-            return
-        # After an update that failed the router goes on with what it has.
-        if outcome.last_update_status != "Failed" or outcome.state == "Failed":
+        else:
+            if outcome.last_update_status == "Failed" and outcome.state != "Failed":
+                return  # the update failed: the router goes on with the version, and the code, that it has
             self._services.router.put_version(outcome, self._services.packages.path(outcome.code))
+        if replaced is not None:
+            self._codes.release(replaced)
 
 
 async def _pause(clock: Clock, seconds: float) -> None:

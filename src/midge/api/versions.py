@@ -12,7 +12,7 @@ import msgspec
 
 from midge.api import configuration, listing, members, states
 from midge.api.control_plane import ControlPlane, new_revision
-from midge.api.names import resolve, resolve_function
+from midge.api.names import resolve_function
 from midge.api.services import CallContext
 from midge.model.errors import invalid_parameter, stale_revision
 from midge.model.functions import FunctionId, FunctionVersion
@@ -94,7 +94,7 @@ async def list_versions_by_function(
 ) -> dict[str, Any]:
     """$LATEST first, then by number; every ARN is qualified."""
     services = plane.services
-    function = resolve("ListVersionsByFunction", values["FunctionName"], None, context).function
+    function = resolve_function("ListVersionsByFunction", values["FunctionName"], context)
     await plane.latest(function)
     scope = Scope(account=function.account, region=function.region, name=function.name)
     found = await services.store.list_versions(

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from weakref import WeakValueDictionary
 
+from midge.blobs.digests import code_of
 from midge.blobs.port import Blobs
 from midge.blobs.unpacking import remove_tree, unpack
 from midge.blobs.zips import check_zip
@@ -50,9 +51,9 @@ class Packages:
         loop = asyncio.get_running_loop()
         self._whole = await loop.run_in_executor(self._executor, self._sweep, frozenset(wanted))
 
-    async def check(self, data: bytes) -> None:
-        """Raise InvalidParameterValueException if ``data`` may not become a package; see ``zips.check_zip``."""
-        await asyncio.get_running_loop().run_in_executor(self._executor, check_zip, data, self._limits)
+    async def check(self, data: bytes) -> Code:
+        """What ``data`` is as a package. Raises InvalidParameterValueException if it may be none: ``zips.check_zip``."""
+        return await asyncio.get_running_loop().run_in_executor(self._executor, self._check, data)
 
     def path(self, code: Code) -> Path:
         """Where ``code`` is, or will be, unpacked."""
@@ -108,6 +109,10 @@ class Packages:
         job.result()
 
     # in the executor's threads
+
+    def _check(self, data: bytes) -> Code:
+        check_zip(data, self._limits)
+        return code_of(data)
 
     def _unpack_into_place(self, digest: str, data: bytes) -> None:
         temporary = self._directory / (_TEMPORARY + secrets.token_hex(8))

@@ -33,13 +33,16 @@ def make_zip(content: bytes = b"def handler(event, context): ...") -> bytes:
 
 
 class HeldPackages(Packages):
-    """Real packages whose unpacking a test can hold up."""
+    """Real packages whose unpacking a test can hold up or let fail."""
 
     gate: asyncio.Event | None = None
+    failure: OSError | None = None
 
     async def unpacked(self, code: Code) -> Path:
         if self.gate is not None:
             await self.gate.wait()
+        if self.failure is not None:
+            raise self.failure
         return await super().unpacked(code)
 
 

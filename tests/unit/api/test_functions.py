@@ -524,3 +524,43 @@ def test_an_outcome_that_could_not_be_stored_is_tried_again(bench: Bench, monkey
         assert (await bench.settle())["State"] == "Active"
 
     bench.run(scenario)
+
+
+def test_an_update_that_fails_leaves_the_old_code_running(bench: Bench) -> None:
+    """When a new package cannot be unpacked the function stays Active on its old code, for as long as it takes."""
+
+    async def scenario(bench: Bench) -> None:
+        before = await bench.created()
+        bench.packages.failure = OSError(28, "No space left on device")
+        await bench.call("UpdateFunctionCode", FunctionName="f", ZipFile=make_zip(b"new"))
+        failed = await bench.settle()
+        assert (failed["State"], failed["LastUpdateStatus"]) == ("Active", "Failed")
+        assert failed["LastUpdateStatusReason"] == "An internal error occurred: No space left on device."
+        assert failed["LastUpdateStatusReasonCode"] == "InternalError"
+        bench.clock.advance(bench.limits.unused_package_seconds)
+        await bench.quiet()
+        assert bench.router.versions[f"{ARN}:$LATEST"].code.sha256 == before["CodeSha256"]
+        assert (bench.router.roots[f"{ARN}:$LATEST"] / "app.py").exists()
+        bench.packages.failure = None
+        await bench.call("UpdateFunctionCode", FunctionName="f", ZipFile=make_zip(b"newer"))
+        assert (await bench.settle())["LastUpdateStatus"] == "Successful"
+        assert bench.router.versions[f"{ARN}:$LATEST"].code.sha256 == code_of(make_zip(b"newer")).sha256
+
+    bench.run(scenario)
+
+
+def test_replaced_code_goes_after_a_while(bench: Bench) -> None:
+    """After a successful update the old zip is removed in time, unless a published version still names it."""
+
+    async def scenario(bench: Bench) -> None:
+        await bench.created()
+        await bench.call("UpdateFunctionCode", FunctionName="f", ZipFile=make_zip(b"second"))
+        await bench.settle()
+        await bench.call("PublishVersion", FunctionName="f")
+        await bench.call("UpdateFunctionCode", FunctionName="f", ZipFile=make_zip(b"third"))
+        await bench.settle()
+        bench.clock.advance(bench.limits.unused_package_seconds)
+        await bench.quiet()
+        assert await bench.blobs.digests() == {code_of(make_zip(content)).digest for content in (b"second", b"third")}
+
+    bench.run(scenario)
