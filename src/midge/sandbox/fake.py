@@ -61,7 +61,9 @@ class _MemoryTransport(asyncio.Transport):
 class FakeRuntime:
     """One environment: a runtime's side of the Runtime API, and the sandbox's side of the port."""
 
-    def __init__(self, request: StartRequest, on_event: "Callable[[FakeRuntime, Event], None]") -> None:
+    def __init__(
+        self, request: StartRequest, on_event: "Callable[[FakeRuntime, Event], None]", *, ends_when_killed: bool = True
+    ) -> None:
         self.request = request
         self.events: list[Event] = []
         self.replies: list[tuple[int, bytes]] = []
@@ -70,6 +72,7 @@ class FakeRuntime:
         self.ended = False
         self.memory_bytes: int | None = 34 * 1024 * 1024
         self._on_event = on_event
+        self._ends_when_killed = ends_when_killed
         self._undrained = b""
         self._connection: asyncio.Protocol | None = None
         self._transport: _MemoryTransport | None = None
@@ -140,7 +143,7 @@ class FakeRuntime:
 
     def kill(self) -> None:
         self.killed = True
-        if not self.ended:
+        if not self.ended and self._ends_when_killed:
             asyncio.get_running_loop().call_soon(self.exit, 0, 9)
 
     def memory_peak_bytes(self) -> int | None:
@@ -209,6 +212,8 @@ class FakeSandbox:
         """Every environment ever started, in order."""
         self.refuses = False
         """While true, no environment can be started."""
+        self.ends_when_killed = True
+        """While false, a killed process goes on until the test ends it, as one that the kernel is slow to end."""
 
     def running(self) -> list[FakeRuntime]:
         """The environments that have not ended."""
@@ -217,7 +222,7 @@ class FakeSandbox:
     async def start(self, request: StartRequest) -> FakeRuntime:
         if self.refuses:
             raise SandboxError("the fake sandbox was told to refuse")
-        runtime = FakeRuntime(request, self._event)
+        runtime = FakeRuntime(request, self._event, ends_when_killed=self.ends_when_killed)
         self.runtimes.append(runtime)
         asyncio.get_running_loop().call_soon(self._begin, runtime)
         return runtime

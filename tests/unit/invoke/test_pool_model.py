@@ -27,21 +27,15 @@ class Histories(RuleBasedStateMachine):
         self.calls: list[Call] = []
         self.throttled = 0
         self.memory = 128
+        self.served: dict[FakeRuntime, int] = {}
         self.world = self.loop.run_until_complete(self.begin())
 
     async def begin(self) -> World:
         sandbox = FakeSandbox(do_nothing, on_start=lambda runtime: None)
+        sandbox.ends_when_killed = False
         world = World(Path(self.directory.name), sandbox, Limits(account_concurrency=LIMIT))
         world.put()
         return world
-
-    def runtimes(self, *, asked: bool) -> list[FakeRuntime]:
-        """The running environments whose events are all answered (``asked``: by their own GET /next)."""
-        return [runtime for runtime in self.world.sandbox.running() if not runtime.killed and asked]
-
-    def do(self, step: "asyncio.Future[None] | None" = None) -> None:
-        del step
-        self.loop.run_until_complete(self.world.settle())
 
     @rule(payload=st.binary(max_size=4))
     def call(self, payload: bytes) -> None:
@@ -55,6 +49,23 @@ class Histories(RuleBasedStateMachine):
             else:
                 assert before < LIMIT
             await self.world.settle()
+
+        self.loop.run_until_complete(step())
+
+    @precondition(lambda self: self.world.sandbox.running())
+    @rule(data=st.data())
+    def runtime_goes_on(self, data: st.DataObject) -> None:
+        """A runtime does what it should: it asks, answers what is open and asks for more."""
+        runtime = data.draw(st.sampled_from(self.world.sandbox.running()))
+
+        async def step() -> None:
+            for _ in range(2):
+                if len(runtime.events) > self.served.get(runtime, 0):
+                    self.served[runtime] = len(runtime.events)
+                    runtime.respond(b"1", then_next=True)
+                elif not runtime.events:
+                    runtime.next()
+                await self.world.settle()
 
         self.loop.run_until_complete(step())
 
@@ -89,7 +100,7 @@ class Histories(RuleBasedStateMachine):
             else:
                 runtime.respond(b"1", then_next=act == "respond+next")
 
-    @rule(seconds=st.sampled_from([0.01, 0.03, 1.0, 3.1, 13.5, 700.0]))
+    @rule(seconds=st.sampled_from([0.01, 0.03, 0.06, 1.0, 3.1, 13.5, 700.0]))
     def time_passes(self, seconds: float) -> None:
         self.loop.run_until_complete(self.world.advance(seconds))
 
@@ -124,13 +135,17 @@ class Histories(RuleBasedStateMachine):
         """In the end every call has ended exactly once and no environment is left."""
 
         async def end() -> None:
-            await self.world.close()
+            await self.world.pools.close()
+            assert all(runtime.killed for runtime in self.world.sandbox.running())
+            for runtime in self.world.sandbox.running():
+                runtime.exit(0, 9)
             await self.world.settle()
+            assert not self.world.pools.environments()
+            await self.world.close()
 
         self.loop.run_until_complete(end())
         assert all(len(call.results) == 1 for call in self.calls)
         assert self.world.platform.concurrency.total() == 0
-        assert not self.world.sandbox.running()
         self.loop.close()
         self.directory.cleanup()
 
