@@ -29,9 +29,10 @@ from midge.clock import Clock, SystemClock
 from midge.config import Config
 from midge.http.code_page import CodePage
 from midge.http.control import ControlPlane
+from midge.http.heads import rewrite_head
 from midge.http.internal import InternalPages
 from midge.http.listener import Answerers, Listener
-from midge.http.relay import Relay, rewrite_head
+from midge.http.relay import Relay
 from midge.http.routes import Routes
 from midge.http.s3_objects import S3Objects
 from midge.invoke.concurrency import ConcurrencyBook
@@ -122,7 +123,7 @@ async def _open(config: Config, stack: AsyncExitStack, *, isolated: bool) -> Lis
     clock = SystemClock()
     listeners: list[Listener] = []
     kept = await _open_kept(config, stack, clock)
-    moto = Moto(config.data_dir / "moto.log", config.limits)
+    moto = Moto(config.data_dir / "moto.log", config.limits, account=config.aws.account)
     stack.push_async_callback(moto.close)
     execution = _open_execution(config, stack, clock, kept, listeners, isolated=isolated)
     code_links = CodeLinks(kept.secret, clock, config.limits)
@@ -145,7 +146,9 @@ async def _open(config: Config, stack: AsyncExitStack, *, isolated: bool) -> Lis
         partial(_health, execution, isolated=isolated),
         {"code": CodePage(code_links, kept.blobs)},
     )
-    listener = _listener(config, execution, api, pages, moto)
+    relay = Relay(moto, config.limits)
+    stack.push_async_callback(relay.close)
+    listener = _listener(config, execution, api, pages, relay)
     listeners.append(listener)
     stack.push_async_callback(listener.close)
     return listener
@@ -196,7 +199,7 @@ def _open_execution(
     return _Execution(router=router, pools=pools, catalogue=catalogue, metrics=metrics, ids=ids, clock=clock)
 
 
-def _listener(config: Config, execution: _Execution, api: Api, pages: InternalPages, moto: Moto) -> Listener:
+def _listener(config: Config, execution: _Execution, api: Api, pages: InternalPages, relay: Relay) -> Listener:
     control = ControlPlane(
         load_service_model("lambda"),
         _operations(api, config.aws.account),
@@ -215,7 +218,7 @@ def _listener(config: Config, execution: _Execution, api: Api, pages: InternalPa
             ids=execution.ids,
             clock=execution.clock,
             limits=config.limits,
-            relay=Relay(moto, config.limits),
+            relay=relay,
             rewrite_head=rewrite_head,
         )
     )

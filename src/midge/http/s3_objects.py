@@ -4,7 +4,7 @@ import re
 from urllib.parse import quote
 
 from midge.api.services import S3Error
-from midge.http.relay import fetch
+from midge.http.fetch import fetch
 from midge.model.limits import Limits
 from midge.neighbours.port import Neighbour
 
