@@ -20,6 +20,7 @@ from midge.sandbox.zygote import INSIDE_FILES
 from midge.tasks import TaskOwner
 
 _OUTPUT_BYTES = 65536
+_CLOSE_SECONDS = 10
 _RUN_PLAIN = "import sys; sys.path.insert(0, sys.argv.pop(1)); import plain; plain.main()"
 
 
@@ -124,6 +125,9 @@ class ProcessSandbox:
     async def close(self) -> None:
         for environment in list(self._environments):
             environment.kill()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self._tasks.finish()
         await self._tasks.close()
 
 
