@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import gc
 import os
 import random
 import resource
@@ -91,6 +92,8 @@ async def _serve(config: Config, *, isolated: bool) -> None:
     async with AsyncExitStack() as stack:
         listener = await _open(config, stack, isolated=isolated)
         port = await listener.listen(config.server.host, config.server.port)
+        gc.collect()
+        gc.freeze()  # what has been made by now stays for good; collections need not look at it again
         _log.info("midge is ready", version=midge.__version__, host=config.server.host, port=port, isolated=isolated)
         await stop.wait()
 
