@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+import socket
+import struct
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,6 +28,7 @@ class Scripted:
         self._script = script
         self._server: asyncio.Server | None = None
         self._port = 0
+        self._changed = asyncio.Event()
         self.connections = 0
         self.open = 0
         self.most_open = 0
@@ -38,6 +41,7 @@ class Scripted:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self.open += 1
+        self._changed.set()
         self.most_open = max(self.open, self.most_open)
         try:
             await self._script(reader, writer)
@@ -48,7 +52,14 @@ class Scripted:
             raise
         finally:
             self.open -= 1
+            self._changed.set()
             writer.close()
+
+    async def opened(self, connections: int) -> None:
+        """Wait until so many connections are open."""
+        while self.open != connections:
+            self._changed.clear()
+            await self._changed.wait()
 
     async def address(self) -> tuple[str, int]:
         return "127.0.0.1", self._port
@@ -63,7 +74,7 @@ async def _no_api(request: Request, scope: object) -> Response:
 
 
 @contextlib.asynccontextmanager
-async def listening(neighbour: Neighbour, limits: Limits | None = None) -> AsyncIterator[int]:
+async def listening(neighbour: Neighbour, limits: Limits | None = None) -> AsyncGenerator[int]:
     """The port of a listener that relays everything to ``neighbour``."""
     bounds = limits or Limits()
     relay = Relay(neighbour, bounds)
@@ -91,7 +102,7 @@ async def listening(neighbour: Neighbour, limits: Limits | None = None) -> Async
 
 
 @contextlib.asynccontextmanager
-async def relaying(script: Script, limits: Limits | None = None) -> AsyncIterator[tuple[int, Scripted]]:
+async def relaying(script: Script, limits: Limits | None = None) -> AsyncGenerator[tuple[int, Scripted]]:
     """A listener's port, and the scripted neighbour behind it. A script that failed fails the test."""
     neighbour = Scripted(script)
     await neighbour.start()
@@ -121,12 +132,18 @@ class Client:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def connect(cls, port: int) -> AsyncIterator["Client"]:
+    async def connect(cls, port: int) -> AsyncGenerator["Client"]:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         try:
             yield cls(reader, writer)
         finally:
             writer.transport.abort()
+
+    def reset(self) -> None:
+        """Go away without a goodbye, as a process that dies with unread data does."""
+        stream = self.writer.get_extra_info("socket")
+        stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.writer.transport.abort()
 
     async def ask(self, method: str, target: str = "/", *, body: bytes = b"", **headers: str) -> Answer:
         """A whole request and its whole answer."""
