@@ -16,7 +16,7 @@ _Headers = list[tuple[bytes, bytes]]
         ([(b"Host", b"h"), (b"Content-Length", b"3")], b"Host: h\r\nContent-Length: 3\r\n\r\n"),
         ([(b"Host", b"h"), (b"TRANSFER-ENCODING", b"Chunked")], b"Host: h\r\n" + CHUNKED),
         ([(b"Host", b"h"), (b"Content-Length", b"3"), (b"Transfer-Encoding", b"chunked")], b"Host: h\r\n" + CHUNKED),
-        ([(b"Host", b"h"), (b"Connection", b"close, X-Mine"), (b"x-mine", b"1"), (b"TE", b"trailers")], b"Host: h\r\n\r\n"),
+        ([(b"Host", b"h"), (b"Connection", b"close, X-Mine"), (b"x-mine", b"1"), (b"TE", b"trailers")], b"Host: h\r\n\r\n"),  # codespell:ignore te
         ([(b"Host", b"h"), (b"Expect", b"100-continue"), (b"Upgrade", b"h2c"), (b"Proxy-Authorization", b"s")], b"Host: h\r\n\r\n"),
         ([(b"Host", b"h"), (b"Connection", b"Host, Content-Length, Authorization"), (b"Content-Length", b"1")], b"Host: h\r\nContent-Length: 1\r\n\r\n"),
     ],
