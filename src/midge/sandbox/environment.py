@@ -27,9 +27,8 @@ class Stem:
     """An isolated environment that has no function yet."""
 
     def __init__(
-        self, pid: int, control: socket.socket, cgroup: Cgroup, endpoint: Callable[[], asyncio.Protocol]
+        self, pid_descriptor: int, control: socket.socket, cgroup: Cgroup, endpoint: Callable[[], asyncio.Protocol]
     ) -> None:
-        self.pid = pid
         self.control = control
         self.cgroup = cgroup
         self.on_runtime_ended: Callable[[dict[str, Any]], None] = self._keep_end
@@ -37,8 +36,7 @@ class Stem:
         self.output = -1
         self.runtime_api: Callable[[], asyncio.Protocol] = asyncio.Protocol
         self._endpoint = endpoint
-        self.pid_descriptor = os.pidfd_open(pid)
-        """Init answers on the control socket only after this: what it names cannot be another process."""
+        self.pid_descriptor = pid_descriptor
         self._servers: list[asyncio.Server] = []
 
     def _keep_end(self, end: dict[str, Any]) -> None:

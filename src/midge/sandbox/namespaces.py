@@ -179,8 +179,9 @@ class NamespaceSandbox:
         lists = cgroup.process_lists()
         stem: Stem | None = None
         try:
-            pid = await zygote.inits.fork(request, [theirs.fileno(), *([] if forked else lists)])
-            stem = Stem(pid, ours, cgroup, self._endpoint())
+            init = await zygote.inits.fork(request, [theirs.fileno(), *([] if forked else lists)])
+            assert init.descriptor is not None
+            stem = Stem(init.descriptor, ours, cgroup, self._endpoint())
             async with asyncio.timeout(self._limits.environment_start_seconds):
                 ends = await stem.become_ready()
                 if forked:

@@ -13,7 +13,7 @@ import sys
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from midge.sandbox.port import SandboxError
 from midge.sandbox.program import INSIDE, Program
@@ -26,6 +26,13 @@ _RUN_ROOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); import root; root.
 _RUN_ZYGOTE = "import sys; sys.path.insert(0, sys.argv.pop(1)); import zygote; zygote.main()"
 
 OnEnded = Callable[[dict[str, Any]], None]
+
+
+class Forked(NamedTuple):
+    """A new process: its pid as its zygote sees it, and a descriptor of it where the zygote gives one (the caller's)."""
+
+    pid: int
+    descriptor: int | None
 
 
 class Forker:
@@ -49,11 +56,11 @@ class Forker:
 
     def _on_message(self) -> None:
         try:
-            data = self._ours.recv(_ANSWER_BYTES)
+            data, descriptors, _, _ = socket.recv_fds(self._ours, _ANSWER_BYTES, 1)
         except BlockingIOError:
             return
         except OSError:
-            data = b""
+            data, descriptors = b"", []
         if not data:
             self.close()
             return
@@ -62,8 +69,10 @@ class Forker:
             self._on_ended(message)
         elif self._answers:
             answer = self._answers.popleft()
-            if not answer.done():
-                answer.set_result(message)
+            if answer.done():
+                _close(descriptors)
+            else:
+                answer.set_result({**message, "descriptors": descriptors})
 
     def _on_ended(self, message: dict[str, Any]) -> None:
         watcher = self._watched.pop(message["ended"], None)
@@ -74,14 +83,14 @@ class Forker:
         else:
             self._unclaimed.clear()
 
-    async def fork(self, request: dict[str, Any], descriptors: list[int], on_ended: OnEnded | None = None) -> int:
-        """The pid, on the machine, of a new process; ``on_ended`` hears how it ended. Raises SandboxError."""
+    async def fork(self, request: dict[str, Any], descriptors: list[int], on_ended: OnEnded | None = None) -> Forked:
+        """A new process; ``on_ended`` hears how it ended. Raises SandboxError."""
         async with self._turns:
             try:
                 socket.send_fds(self._ours, [json.dumps(request).encode()], descriptors)
             except OSError as error:
                 raise SandboxError(f"a zygote is gone: {error}") from error
-            answer = await self._expect_answer()
+            answer = await self._answer()
         if "pid" not in answer:
             raise SandboxError(f"a zygote could not fork: {answer.get('error')}")
         pid = int(answer["pid"])
@@ -91,7 +100,16 @@ class Forker:
                 self._watched[pid] = on_ended
             else:
                 self._loop.call_soon(on_ended, early)
-        return pid
+        return Forked(pid, next(iter(answer["descriptors"]), None))
+
+    async def _answer(self) -> dict[str, Any]:
+        answer = self._expect_answer()
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            if answer.done() and not answer.cancelled() and answer.exception() is None:
+                _close(answer.result()["descriptors"])
+            raise
 
     def close(self) -> None:
         """Nobody answers any more."""
@@ -103,6 +121,11 @@ class Forker:
             if not answer.done():
                 answer.set_exception(SandboxError("a zygote ended; its own words are in midge's log"))
                 answer.exception()  # whoever waits hears of it; nobody need wait
+
+
+def _close(descriptors: list[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 class Zygote:
@@ -149,7 +172,12 @@ class Zygote:
         if not inside:
             return [*start, _RUN_ZYGOTE, str(INSIDE_FILES), *arguments]
         command = [self._program.interpreter, f"{INSIDE}/sandbox/zygote.py", *arguments]
-        then = {**layout, "command": command, "environment": dict(self._program.environment)}
+        then = {
+            **layout,
+            "command": command,
+            "environment": dict(self._program.environment),
+            "own_pids": not self._settings["own_users"],
+        }
         return [*start, _RUN_ROOT, str(INSIDE_FILES), json.dumps(then)]
 
     @property

@@ -73,8 +73,11 @@ def _be_many_users() -> None:
     kernel.prctl(kernel.PR_SET_SECUREBITS, kernel.SECBIT_NO_SETUID_FIXUP)
 
 
-def fork_init(request: dict[str, Any], descriptors: list[int], settings: dict[str, Any]) -> int:
-    """A new environment's first process. Descriptors: its control socket, then its cgroups' process lists."""
+def fork_init(request: dict[str, Any], descriptors: list[int], settings: dict[str, Any]) -> tuple[int, list[int]]:
+    """A new environment's first process. Descriptors: its control socket, then its cgroups' process lists.
+
+    Returns its pid, as it is seen here, and a descriptor of it, which means the same to midge as to us.
+    """
     pid = _clone_as(request["host_uid"])
     if pid == 0:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -84,7 +87,7 @@ def fork_init(request: dict[str, Any], descriptors: list[int], settings: dict[st
     except OSError:
         os.kill(pid, signal.SIGKILL)
         raise
-    return pid
+    return pid, [os.pidfd_open(pid)]
 
 
 class RuntimeForker:
@@ -94,36 +97,38 @@ class RuntimeForker:
         self._entry = entry
         self._own_pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
 
-    def fork(self, request: dict[str, Any], descriptors: list[int], settings: dict[str, Any]) -> int:
+    def fork(self, request: dict[str, Any], descriptors: list[int], settings: dict[str, Any]) -> tuple[int, list[int]]:
         """Descriptors: init's pid, the end of the assignment, that of the output, then the cgroups' process lists."""
         del request
         init_pid, *passed = descriptors
+        # Where children are born. There is no going back, and no need to: nothing else is forked here, and each fork
+        # sets it anew. (The way back is closed to those who are not root: so a rootless zygote needs no pid namespace
+        # of its own, nor a second kind of layout.)
         kernel.setns(init_pid, kernel.CLONE_NEWPID)
-        try:
-            pid = os.fork()
-            if pid == 0:
-                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                signal.signal(signal.SIGINT, signal.default_int_handler)
-                stem.join(init_pid, JOINED, passed, settings, self._entry)
-        finally:
-            kernel.setns(self._own_pids, kernel.CLONE_NEWPID)
-        return pid
+        pid = os.fork()
+        if pid == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            stem.join(init_pid, JOINED, passed, settings, self._entry)
+        return pid, []
 
 
-def serve(control: socket.socket, settings: dict[str, Any], fork: Callable[..., int]) -> None:
+def serve(control: socket.socket, settings: dict[str, Any], fork: Callable[..., tuple[int, list[int]]]) -> None:
     """Answer fork requests until the other side goes away."""
     while True:
         message, descriptors, _, _ = socket.recv_fds(control, MESSAGE_BYTES, DESCRIPTORS)
         if not message:
             return
         request = json.loads(message)
+        answers: list[int] = []
         try:
-            answer = {"pid": fork(request, descriptors, settings)}
+            pid, answers = fork(request, descriptors, settings)
+            answer = {"pid": pid}
         except OSError as error:
             answer = {"error": str(error)}
-        for descriptor in descriptors:
+        socket.send_fds(control, [json.dumps(answer).encode()], answers)
+        for descriptor in (*descriptors, *answers):
             os.close(descriptor)
-        control.send(json.dumps(answer).encode())
 
 
 def _tell_of_the_dead(control: socket.socket) -> None:

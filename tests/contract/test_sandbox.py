@@ -1,0 +1,279 @@
+"""One suite for every Sandbox: namespaces (as root and rootless), plain processes, and the fake that other tests use.
+
+The real ones run Python functions. Rootless means: the same, in a process that is an ordinary user of the machine.
+"""
+
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import rootless
+from harness.environments import Driven, Workshop, namespace_sandbox, process_sandbox, workshop, write_package
+
+from midge.sandbox.fake import Event, FakeRuntime, FakeSandbox
+from midge.sandbox.port import ProcessExit, Sandbox, SandboxError
+
+ROOTLESS = "MIDGE_TESTS_ARE_ROOTLESS"
+KINDS: dict[str, Callable[[], Sandbox]] = {
+    "namespaces": namespace_sandbox,
+    "process": process_sandbox,
+    "fake": lambda: FakeSandbox(on_event=play),
+}
+HANDLER = """
+import os, sys
+def handler(event, context):
+    if event == "speak":
+        print("one"); print("two", file=sys.stderr); os.write(1, b"three\\n"); return None
+    if event == "exit 0":
+        os._exit(0)
+    if event == "exit 3":
+        os._exit(3)
+    if event == "signal 9":
+        os.kill(os.getpid(), 9)
+    if event == "hang":
+        while True: pass
+    return event
+"""
+
+
+def play(runtime: FakeRuntime, event: Event) -> None:
+    """The same function as ``HANDLER``, played by the fake."""
+    match event.payload:
+        case b'"speak"':
+            runtime.write_output(b"one\n")
+            runtime.hold_output(b"two\nthree\n")
+            runtime.respond(b"null", then_next=True)
+        case b'"exit 0"':
+            runtime.exit(0)
+        case b'"exit 3"':
+            runtime.exit(3)
+        case b'"signal 9"':
+            runtime.exit(0, 9)
+        case b'"hang"':
+            return
+        case payload:
+            runtime.respond(payload, then_next=True)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param("namespaces", marks=pytest.mark.needs("namespaces")), "process", "fake"],
+)
+def shop(request: pytest.FixtureRequest) -> Iterator[Workshop]:
+    """A sandbox of each kind."""
+    kind: str = request.param
+    if os.environ.get(ROOTLESS) and kind != "namespaces":
+        pytest.skip("only the sandbox of namespaces has a rootless form")
+    with workshop(KINDS[kind]) as made:
+        yield made
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    return write_package(tmp_path / "function", {"app.py": HANDLER})
+
+
+Scenario = Callable[[Driven], Coroutine[Any, Any, None]]
+
+
+@pytest.fixture
+def in_environment(shop: Workshop, package: Path) -> Callable[[Scenario], Driven]:
+    """Runs a scenario in an environment that has asked for its first event."""
+
+    def run(scenario: Scenario) -> Driven:
+        async def main() -> Driven:
+            async with shop.open_environment(package) as driven:
+                await driven.until_ready()
+                await scenario(driven)
+            return driven
+
+        return shop.run(main())
+
+    return run
+
+
+Run = Callable[[Scenario], Driven]
+
+
+def test_it_runs_a_function(in_environment: Run) -> None:
+    """A started environment asks for events by itself and answers each."""
+
+    async def scenario(driven: Driven) -> None:
+        assert await driven.invoke({"a": 1}) == {"a": 1}
+        assert await driven.invoke("again") == "again"
+
+    in_environment(scenario)
+
+
+def test_output_that_was_written_is_there_after_draining(in_environment: Run) -> None:
+    """What an invocation wrote to both streams, through buffers or around them, is delivered when drained, in order."""
+
+    async def scenario(driven: Driven) -> None:
+        await driven.invoke("speak")
+        driven.environment.drain_output()
+
+    driven = in_environment(scenario)
+    assert driven.output == b"one\ntwo\nthree\n"
+
+
+@pytest.mark.parametrize(
+    ("event", "end", "words"),
+    [
+        ("exit 0", ProcessExit(code=0), "exit status 0"),
+        ("exit 3", ProcessExit(code=3), "exit status 3"),
+        ("signal 9", ProcessExit(code=0, signal=9), "signal: killed"),
+    ],
+)
+def test_the_end_tells_how(in_environment: Run, event: str, end: ProcessExit, words: str) -> None:
+    """An exit code or a signal is reported as such, once, and described in AWS's words."""
+
+    async def scenario(driven: Driven) -> None:
+        with pytest.raises(AssertionError, match="it ended"):
+            await driven.answer(event)
+
+    driven = in_environment(scenario)
+    assert driven.exits == [end]
+    assert driven.exits[0].describe() == words
+
+
+def test_killing_ends_it_at_once(in_environment: Run) -> None:
+    """kill() ends a function that never would; on_exit follows once, however often it is killed."""
+
+    async def scenario(driven: Driven) -> None:
+        await driven.invoke("ready")
+        hanging = driven.answer("hang")
+        driven.environment.kill()
+        driven.environment.kill()
+        with pytest.raises(AssertionError, match="it ended"):
+            await hanging
+        driven.environment.kill()
+        driven.environment.drain_output()
+
+    driven = in_environment(scenario)
+    assert driven.exits == [ProcessExit(code=0, signal=9)]
+
+
+def test_killing_before_it_has_begun_ends_it(shop: Workshop, package: Path) -> None:
+    """An environment can be killed in the moment that it was started."""
+
+    async def main() -> Driven:
+        async with shop.open_environment(package) as driven:
+            driven.environment.kill()
+            await driven.end()
+        return driven
+
+    assert len(shop.run(main()).exits) == 1
+
+
+def test_the_peak_of_memory_is_plausible(in_environment: Run) -> None:
+    """Where somebody counts, the peak lies between a megabyte and the limit."""
+
+    async def scenario(driven: Driven) -> None:
+        await driven.invoke(1)
+        peak = driven.environment.memory_peak_bytes()
+        assert peak is None or 1 << 20 <= peak <= 128 << 20
+
+    in_environment(scenario)
+
+
+def test_many_live_side_by_side(shop: Workshop, package: Path) -> None:
+    """Environments started together each answer their own events."""
+
+    async def one(number: int) -> int:
+        async with shop.open_environment(package) as driven:
+            return await driven.invoke(number)
+
+    async def main() -> list[int]:
+        return await asyncio.gather(*(one(number) for number in range(12)))
+
+    assert shop.run(main()) == list(range(12))
+
+
+def test_a_runtime_that_is_not_there_cannot_start(shop: Workshop, package: Path) -> None:
+    """Starting an unknown runtime raises SandboxError and calls nobody back."""
+    if isinstance(shop.sandbox, FakeSandbox):
+        shop.sandbox.refuses = True
+
+    async def main() -> None:
+        async with shop.open_environment(package, runtime="cobol60"):
+            raise AssertionError("it started")
+
+    try:
+        with pytest.raises(SandboxError):
+            shop.run(main())
+    finally:
+        if isinstance(shop.sandbox, FakeSandbox):
+            shop.sandbox.refuses = False
+
+
+def test_a_start_that_fails_leaves_nothing(shop: Workshop, package: Path) -> None:
+    """After starts of a function whose code is not there, no process, descriptor or callback is left, and others run."""
+    if isinstance(shop.sandbox, FakeSandbox):
+        pytest.skip("the fake looks at no package")
+
+    async def fail() -> None:
+        with pytest.raises(SandboxError):
+            async with shop.open_environment(package / "missing"):
+                raise AssertionError("it started")
+
+    async def succeed() -> None:
+        async with shop.open_environment(package) as driven:
+            assert await driven.invoke(1) == 1
+
+    async def main() -> None:
+        await succeed()
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(20):
+            await fail()
+        await succeed()
+        assert len(os.listdir("/proc/self/fd")) <= before + 12
+
+    shop.run(main())
+
+
+def test_closing_ends_what_still_runs(package: Path, request: pytest.FixtureRequest, shop: Workshop) -> None:
+    """close() ends every environment, and each owner hears of it."""
+    kind = next(name for name, make in KINDS.items() if request.node.callspec.params["shop"] == name and make)
+    second = Workshop(KINDS[kind])
+
+    async def begin() -> Driven:
+        context = second.open_environment(package)
+        driven = await context.__aenter__()
+        await driven.until_ready()
+        return driven
+
+    driven = second.run(begin())
+    second.close()
+    assert len(driven.exits) == 1
+
+
+@pytest.mark.needs("namespaces", "root")
+def test_rootless_as_well() -> None:
+    """The whole suite holds for the sandbox of namespaces when an ordinary user of the machine runs it."""
+    if os.environ.get(ROOTLESS):
+        pytest.skip("this is the inner run")
+    with tempfile.TemporaryDirectory(prefix="midge-rootless-") as home:
+        os.chown(home, rootless.NOBODY, rootless.NOBODY)
+        inner = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "namespaces", __file__]
+        result = subprocess.run(
+            [sys.executable, rootless.__file__, *inner, "--basetemp", f"{home}/tmp"],
+            env={
+                "PATH": f"{sys.base_prefix}/bin:{os.environ['PATH']}",
+                "HOME": home,
+                ROOTLESS: "1",
+                "PYTHONDONTWRITEBYTECODE": "1",
+            },
+            cwd=home,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert " passed" in result.stdout

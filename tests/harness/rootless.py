@@ -1,0 +1,53 @@
+"""Runs a command as an ordinary user of the machine who has entered a user namespace, as a rootless midge does.
+
+``python rootless.py <command>``, as root. Directories that are closed to others and lie on the way to this interpreter
+or to the tests are opened for the command, in a mount namespace of its own: the machine is not changed.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from midge.sandbox import rootless
+from midge.sandbox.inside import kernel
+
+NOBODY = 65534
+NEEDED = (Path(sys.base_prefix), Path(sys.prefix), Path(__file__).resolve().parents[2])
+
+
+def closed_ancestor(path: Path) -> Path | None:
+    """The first directory on the way to ``path`` that other users may not pass."""
+    for directory in reversed((path, *path.parents)):
+        if not directory.stat().st_mode & 0o001:
+            return directory
+    return None
+
+
+def open_the_way() -> None:
+    """Lay, over each closed directory, one that holds nothing but what is needed of it."""
+    kernel.unshare(kernel.CLONE_NEWNS)
+    kernel.mount(None, "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
+    closed: dict[Path, dict[Path, int]] = {}
+    for path in NEEDED:
+        directory = closed_ancestor(path)
+        if directory is not None:
+            closed.setdefault(directory, {})[path] = kernel.open_tree(str(path))
+    for directory, trees in closed.items():
+        kernel.mount("tmpfs", str(directory), "tmpfs", 0, "mode=755,size=1m")
+        for path, tree in trees.items():
+            path.mkdir(parents=True, exist_ok=True)
+            kernel.move_mount(tree, str(path))
+
+
+def main() -> None:
+    open_the_way()
+    os.setgroups([])
+    os.setresgid(NOBODY, NOBODY, NOBODY)
+    os.setresuid(NOBODY, NOBODY, NOBODY)
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
+    rootless.enter()
+    os.execv(sys.argv[1], sys.argv[1:])
+
+
+if __name__ == "__main__":
+    main()
