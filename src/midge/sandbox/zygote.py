@@ -111,6 +111,11 @@ class Forker:
                 _close(answer.result()["descriptors"])
             raise
 
+    @property
+    def open(self) -> bool:
+        """Whether somebody may still answer."""
+        return self._ours.fileno() >= 0
+
     def close(self) -> None:
         """Nobody answers any more."""
         if self._ours.fileno() >= 0:
@@ -176,13 +181,14 @@ class Zygote:
             **layout,
             "command": command,
             "environment": dict(self._program.environment),
-            "own_pids": not self._settings["own_users"],
         }
         return [*start, _RUN_ROOT, str(INSIDE_FILES), json.dumps(then)]
 
     @property
     def alive(self) -> bool:
-        return self._process is not None and self._process.poll() is None
+        """Whether environments can be had of it: all of its processes are there."""
+        open_ends = self.inits.open and (self.runtimes is None or self.runtimes.open)
+        return open_ends and self._process is not None and self._process.poll() is None
 
     def close(self) -> None:
         """End them; the kernel ends their children with them."""

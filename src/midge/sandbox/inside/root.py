@@ -56,10 +56,7 @@ def build(layout: dict[str, Any], place: str) -> None:
         os.makedirs(os.path.dirname(place + path), exist_ok=True)
         os.symlink(target, place + path)
     os.makedirs(place + "/proc")
-    if layout.get("own_pids"):
-        kernel.mount("proc", place + "/proc", "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
-    else:
-        kernel.mount("/proc", place + "/proc", None, kernel.MS_BIND | kernel.MS_REC)
+    kernel.mount("/proc", place + "/proc", None, kernel.MS_BIND | kernel.MS_REC)
 
 
 def enter(layout: dict[str, Any]) -> None:
@@ -76,24 +73,9 @@ def enter(layout: dict[str, Any]) -> None:
     kernel.mount(None, "/", None, _READ_ONLY)
 
 
-def _in_pid_namespace_of_our_own() -> None:
-    """Go on as the first process of a new pid namespace; this process only waits for that one to end.
-
-    A rootless zygote moves in and out of pid namespaces: back only into one that belongs to its user.
-    """
-    kernel.unshare(kernel.CLONE_NEWPID)
-    pid = os.fork()
-    if pid:
-        os.closerange(3, 4096)
-        os._exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) & 0xFF)
-    kernel.die_with_parent()
-
-
 def main() -> None:
     kernel.die_with_parent()
     layout = json.loads(sys.argv[1])
-    if layout["own_pids"]:
-        _in_pid_namespace_of_our_own()
     enter(layout)
     command = layout["command"]
     os.execve(command[0], command, layout["environment"])

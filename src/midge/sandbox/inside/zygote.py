@@ -95,15 +95,13 @@ class RuntimeForker:
 
     def __init__(self, entry: stem.Entry) -> None:
         self._entry = entry
-        self._own_pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
 
     def fork(self, request: dict[str, Any], descriptors: list[int], settings: dict[str, Any]) -> tuple[int, list[int]]:
         """Descriptors: init's pid, the end of the assignment, that of the output, then the cgroups' process lists."""
         del request
         init_pid, *passed = descriptors
         # Where children are born. There is no going back, and no need to: nothing else is forked here, and each fork
-        # sets it anew. (The way back is closed to those who are not root: so a rootless zygote needs no pid namespace
-        # of its own, nor a second kind of layout.)
+        # sets it anew; to those who are not root the way back, into a namespace of root's, would be closed.
         kernel.setns(init_pid, kernel.CLONE_NEWPID)
         pid = os.fork()
         if pid == 0:
