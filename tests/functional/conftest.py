@@ -4,12 +4,22 @@
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from functional.server import ROLE, Midge, make_zip
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failing test shows what its server had to say."""
+    report = yield
+    server = getattr(item, "funcargs", {}).get("midge")
+    if report.failed and isinstance(server, Midge):
+        report.sections.append(("midge's log", server.log()[-8_000:]))
+    return report
 
 
 @pytest.fixture(scope="module")
