@@ -51,7 +51,7 @@ class ExecutionEnvironment:
     """See the module. ``state`` is only changed through the lifecycle's table."""
 
     __slots__ = (
-        "_deadline", "_handle", "_init_overrun", "_init_seconds", "_invocation", "_monotonic", "_now", "_owner",
+        "_deadline", "_handle", "_init_output", "_init_overrun", "_init_seconds", "_invocation", "_monotonic", "_now", "_owner",
         "_platform", "_run_started", "_session", "_start", "_started", "_stream", "_tail", "_task_root", "_timer", "last_used",
         "state", "version",
     )  # fmt: skip
@@ -75,6 +75,7 @@ class ExecutionEnvironment:
         self._invocation: Invocation | None = None
         self._stream = self._open_stream()
         self._tail: list[bytes] | None = None
+        self._init_output = b""
         self._start: asyncio.Task[object] | None = None
         now = platform.clock.monotonic()
         self.last_used = now
@@ -246,6 +247,8 @@ class ExecutionEnvironment:
         now = self._platform.clock.now()
         if self._tail is not None:
             self._tail.append(data)
+        elif self.state is not _BUSY:
+            self._init_output = (self._init_output + data)[-self._platform.limits.log_tail_bytes :]
         self._stream.output(now, data)
 
     # its deadline
@@ -353,7 +356,7 @@ class ExecutionEnvironment:
         self._invocation = invocation
         self._init_seconds = None
         if invocation.tail:
-            self._tail = []
+            self._tail = [self._init_output]  # why it failed is there
         self._stream.start(clock.now(), invocation.request_id)
         self._finish(fault.payload, fault, clock.monotonic() - self._started)
 
