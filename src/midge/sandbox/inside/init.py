@@ -17,11 +17,13 @@ from __future__ import annotations
 import base64
 import json
 import os
+import resource
 import signal
 import socket
 import time
 
 import kernel
+import root
 import stem
 
 TYPE_CHECKING = False  # importing typing would cost every environment its memory
@@ -30,7 +32,8 @@ if TYPE_CHECKING:
 
 USER_ID = stem.USER_ID
 MESSAGE_BYTES = 262144
-_SLEEP = ["/bin/sleep", "infinity"]
+_OWN_LIMITS = {"NPROC": 0, "FSIZE": 0, "NOFILE": 16, "DATA": 64 << 20, "CORE": 0}
+"""What this process may still do itself: it lives outside the environment's cgroups."""
 _SETTLING_SECONDS = 1.0
 """How long init waits before it makes itself small: the processor is the function's first."""
 _MOUNTED = kernel.MS_BIND | kernel.MS_REMOUNT | kernel.MS_RDONLY | kernel.MS_NOSUID | kernel.MS_NODEV
@@ -90,14 +93,30 @@ def _reap(control: socket.socket, runtime_pid: int | None) -> None:
             return
 
 
+def _limit_itself() -> None:
+    for name, value in _OWN_LIMITS.items():
+        resource.setrlimit(getattr(resource, "RLIMIT_" + name), (value, value))
+
+
+def _reap_the_ended() -> None:
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            continue
+    except ChildProcessError:
+        return
+
+
 def _become_small() -> None:
     """Exchange this interpreter for a program that takes hardly any memory; orphans are then reaped by the kernel.
 
-    Returns if there is no such program.
+    Returns if there is no such program. It may be executed but not read, for then the kernel keeps its memory closed to
+    function code, which runs as the same user; and it gets no variables, for among ours are library paths that lead to
+    the function's code.
     """
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    _reap_the_ended()
     try:
-        os.execv(_SLEEP[0], _SLEEP)
+        os.execve(root.IDLE, ["sleep", "infinity"], {})
     except OSError:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
@@ -143,6 +162,7 @@ def _live(control: socket.socket, cgroups: list[int], settings: dict[str, Any]) 
     os.close(assignment_write)
     # Nobody waits for the rest: this process takes nothing from function code, which cannot reach it either.
     kernel.drop_capabilities()
+    _limit_itself()
     time.sleep(_SETTLING_SECONDS)
     kernel.load_seccomp(base64.b64decode(settings["seccomp"]))
     if settings["joined"]:
