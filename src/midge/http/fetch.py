@@ -60,7 +60,7 @@ class _Collected:
         """See ``pause_feeding``."""
 
 
-async def fetch(  # noqa: PLR0917 - the parts of one request
+async def fetch(
     neighbour: Neighbour,
     method: bytes,
     target: bytes,
