@@ -144,10 +144,14 @@ class Driven:
         """Wait for GET /next; fails with the environment's output if it ends instead."""
         await self._either(self.ready.wait())
 
-    async def answer(self, event: Any = None) -> Call:
-        """Send ``event`` and return what the runtime posts."""
+    async def give(self, event: Any) -> None:
+        """Send ``event``, now or as soon as the runtime asks."""
         self._events.append(json.dumps(event).encode())
         self._deliver()
+
+    async def answer(self, event: Any = None) -> Call:
+        """Send ``event`` and return what the runtime posts."""
+        await self.give(event)
         return await self._either(self._answers.get())
 
     async def invoke(self, event: Any = None) -> Any:

@@ -7,6 +7,7 @@ put first on the path by midge).
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
@@ -25,8 +26,11 @@ _preloaded: set[str] = set()
 
 def preload(modules: list[str]) -> None:
     """Import, before any fork, what every function of this Python version would import."""
-    for name in (*_ALWAYS, *modules):
+    for name in _ALWAYS:
         importlib.import_module(name)
+    for name in modules:
+        with contextlib.suppress(Exception):  # what does not run on this version fails where a function imports it
+            importlib.import_module(name)
     # Found here, not in the children: looking at every module there would copy most of the zygote's memory.
     runtime = os.environ["LAMBDA_RUNTIME_DIR"]
     for name, module in sys.modules.items():
