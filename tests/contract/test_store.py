@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from midge.model.functions import LATEST, Alias, Code, FunctionId, FunctionVersion, Logging
+from midge.model.functions import LATEST, Alias, Code, FunctionId, FunctionSettings, FunctionVersion, Logging
 from midge.model.limits import Limits
 from midge.store.errors import (
     BadMarkerError,
@@ -61,6 +61,10 @@ def alias(name: str, version: str = LATEST, revision: str = "a1", weights: dict[
         revision_id=revision,
         additional_version_weights=weights or {},
     )
+
+
+def settings_of(name: str = "f", **tags: str) -> FunctionSettings:
+    return FunctionSettings(function=function_id(name), tags=tags)
 
 
 @asynccontextmanager
@@ -237,6 +241,38 @@ def test_deleting_a_function_takes_all_of_it(run: Runner) -> None:
     run(scenario)
 
 
+def test_settings_are_kept_with_their_function(run: Runner) -> None:
+    """Settings given at creation or later are read back; without any there are the defaults; no function, no change."""
+
+    async def scenario(store: Store) -> None:
+        with pytest.raises(MissingError):
+            await store.replace_settings(settings_of(team="ü"))
+        assert await store.settings(function_id()) == settings_of()
+        await store.create_function(latest())
+        assert await store.settings(function_id()) == settings_of()
+        await store.create_function(latest("g"), settings_of("g", team="ü"))
+        with pytest.raises(ExistsError):
+            await store.create_function(latest("g"), settings_of("g", team="other"))
+        await store.replace_settings(settings_of(a="1", b="2"))
+        assert await store.settings(function_id()) == settings_of(a="1", b="2")
+        assert (await store.load()).settings == (settings_of(a="1", b="2"), settings_of("g", team="ü"))
+
+    run(scenario)
+
+
+def test_settings_go_with_their_function(run: Runner) -> None:
+    """A function that is created anew has none of its predecessor's settings."""
+
+    async def scenario(store: Store) -> None:
+        await store.create_function(latest(), settings_of(a="1"))
+        await store.delete_function(function_id())
+        assert (await store.load()).settings == ()
+        await store.create_function(latest())
+        assert await store.settings(function_id()) == settings_of()
+
+    run(scenario)
+
+
 def test_an_alias_points_at_versions_that_exist(run: Runner) -> None:
     """Creating or changing an alias to a version that is not there is refused and changes nothing."""
 
@@ -402,6 +438,7 @@ ALIASES = st.sampled_from(["a", "b"])
 REVISIONS = st.sampled_from(["r1", "r2"])
 CALLS = st.one_of(
     st.tuples(st.just("create"), NAMES, REVISIONS),
+    st.tuples(st.just("settings"), NAMES, REVISIONS),
     st.tuples(st.just("replace"), NAMES, VERSIONS, REVISIONS, REVISIONS),
     st.tuples(st.just("publish"), NAMES, REVISIONS),
     st.tuples(st.just("delete_version"), NAMES, VERSIONS.filter(lambda version: version != LATEST)),
@@ -419,7 +456,9 @@ async def perform(store: Store, call: tuple[str, ...]) -> object:
     try:
         match verb:
             case "create":
-                return await store.create_function(latest(rest[0], rest[1]))
+                return await store.create_function(latest(rest[0], rest[1]), settings_of(rest[0], born=rest[1]))
+            case "settings":
+                return await store.replace_settings(settings_of(rest[0], changed=rest[1]))
             case "replace":
                 return await store.replace_version(replace(latest(rest[0], rest[2]), version=rest[1]), rest[3])
             case "publish":

@@ -194,6 +194,21 @@ def test_paginators_see_everything(midge: Midge) -> None:
     assert [a["Name"] for page in aliases for a in page["Aliases"]] == ["alias0", "alias1", "alias2"]
 
 
+def test_tags_through_boto3(midge: Midge) -> None:
+    """Tags are given, listed and taken away by ARN, and the service model's limits hold for keys and values."""
+    client = midge.client()
+    arn = create(client, Tags={"a": "1"})["FunctionArn"]
+    assert client.tag_resource(Resource=arn, Tags={"b c": "ü"})["ResponseMetadata"]["HTTPStatusCode"] == 204
+    assert client.list_tags(Resource=arn)["Tags"] == {"a": "1", "b c": "ü"}
+    assert client.untag_resource(Resource=arn, TagKeys=["a", "x"])["ResponseMetadata"]["HTTPStatusCode"] == 204
+    assert client.get_function(FunctionName="f")["Tags"] == {"b c": "ü"}
+    for tags in ({"k" * 129: "v"}, {"k": "v" * 257}):
+        with pytest.raises(ClientError) as refused:
+            client.tag_resource(Resource=arn, Tags=tags)
+        assert refused.value.response["Error"]["Code"] == "ValidationException"
+    client.tag_resource(Resource=arn, Tags={"k" * 128: "v" * 256})
+
+
 def test_errors_arrive_as_boto3_knows_them(midge: Midge) -> None:
     """Each error has the class, status and message that boto3's users match on."""
     client = midge.client()

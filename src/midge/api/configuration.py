@@ -9,7 +9,7 @@ from midge.api.members import is_empty
 from midge.model.functions import FunctionId, FunctionVersion, Logging
 
 JSON_LEVEL = "INFO"
-_HIDDEN = frozenset({"Tags", "SourceKMSKeyArn"})
+_HIDDEN = frozenset({"SourceKMSKeyArn"})
 """Kept, but shown elsewhere than in the configuration."""
 _STATE_MEMBERS = frozenset(
     {

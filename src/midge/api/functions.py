@@ -11,9 +11,10 @@ from midge.api.code_source import fetch_code
 from midge.api.control_plane import ControlPlane, new_revision
 from midge.api.names import Named, resolve, resolve_new
 from midge.api.services import CallContext
+from midge.api.tags import check_tags
 from midge.api.versions import publish
 from midge.model.errors import conflict, invalid_parameter, not_found
-from midge.model.functions import LATEST, Code, FunctionId, FunctionVersion
+from midge.model.functions import LATEST, Code, FunctionId, FunctionSettings, FunctionVersion
 from midge.store.errors import ExistsError, InUseError, MissingError
 from midge.store.port import Scope
 
@@ -25,6 +26,8 @@ async def create_function(plane: ControlPlane, values: Mapping[str, Any], contex
     members.refuse_unsupported(members.CREATE_FUNCTION, values, strict=services.strict)
     members.refuse_unsupported(members.FUNCTION_CODE, values["Code"], strict=services.strict)
     checks.check_create(values, services.limits)
+    tags = dict(values.get("Tags") or {})
+    check_tags(tags, services.limits)
     services.runtimes.check(values["Runtime"], (values.get("Architectures") or ["x86_64"])[0])
     lock = plane.locks.of(function)
     async with lock:
@@ -34,7 +37,9 @@ async def create_function(plane: ControlPlane, values: Mapping[str, Any], contex
         await plane.codes.keep(code, data)
         latest = _new_latest(plane, function, values, code)
         try:
-            await services.store.create_function(latest)
+            await services.store.create_function(
+                latest, FunctionSettings(function=function, tags=tags) if tags else None
+            )
         except ExistsError as error:
             plane.codes.release(code)
             raise conflict(f"Function already exist: {function.name}") from error
@@ -64,7 +69,6 @@ def _new_latest(plane: ControlPlane, function: FunctionId, values: Mapping[str, 
     kept = {
         **members.kept(members.CREATE_FUNCTION, values),
         **members.kept(members.FUNCTION_CODE, values["Code"]),
-        "Tags": values.get("Tags"),
     }
     return states.pending(configuration.merge_kept(configuration.merge(blank, values), kept))
 
@@ -95,9 +99,9 @@ async def get_function(plane: ControlPlane, values: Mapping[str, Any], context: 
     if key := version.kept.get("SourceKMSKeyArn"):
         location["SourceKMSKeyArn"] = key
     answer: dict[str, Any] = {"Configuration": configuration.render(version, named.qualifier), "Code": location}
-    latest = version if version.version == LATEST else await plane.latest(named.function)
-    if tags := latest.kept.get("Tags"):
-        answer["Tags"] = dict(tags)
+    settings = await plane.services.store.settings(named.function)
+    if settings.tags:
+        answer["Tags"] = dict(settings.tags)
     return answer
 
 

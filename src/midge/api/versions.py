@@ -50,7 +50,6 @@ async def publish(plane: ControlPlane, latest: FunctionVersion, *, description: 
         latest,
         revision_id=new_revision(),
         description=latest.description if description is None else description,
-        kept=_without_tags(latest.kept),
         published_from=source,
     )
     draft = states.ready(draft, draft.revision_id)
@@ -69,14 +68,9 @@ def fingerprint(version: FunctionVersion) -> str:
     content = [
         version.code.sha256, version.runtime, version.handler, version.role, version.description,
         version.timeout_seconds, version.memory_size_mb, version.ephemeral_storage_mb, dict(version.environment),
-        version.architecture, version.logging, _without_tags(version.kept),
+        version.architecture, version.logging, dict(version.kept),
     ]  # fmt: skip
     return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()
-
-
-def _without_tags(kept: Mapping[str, Any]) -> dict[str, Any]:
-    """Tags belong to the function, not to its versions."""
-    return {name: value for name, value in kept.items() if name != "Tags"}
 
 
 async def _newest(plane: ControlPlane, function: FunctionId) -> FunctionVersion | None:

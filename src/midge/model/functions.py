@@ -1,4 +1,4 @@
-"""What a function is: its name, its versions with their configuration, its aliases.
+"""What a function is: its name, its versions with their configuration, its aliases, and what holds for all of it.
 
 Records are immutable; a change makes a new record with a new revision id.
 Source: ``FunctionConfiguration`` and ``AliasConfiguration`` in the ``lambda`` service model.
@@ -83,6 +83,14 @@ class FunctionVersion:
     def arn(self) -> str:
         """The ARN that names this version; $LATEST is qualified as well."""
         return self.function.qualified_arn(self.version)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionSettings:
+    """What holds for a function as a whole, whichever version runs; changing it makes no new revision."""
+
+    function: FunctionId
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,8 @@ class Limits:
     ephemeral_storage_mb: int = 10_240
     log_tail_bytes: int = 4 * KIB
     client_context_bytes: int = 3_583
+    tags: int = 50
+    """On one resource."""
     init_seconds: float = 10.0
     files_per_environment: int = 1_024
     processes_per_environment: int = 1_024

@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from midge.model.functions import LATEST, Alias, FunctionId, FunctionVersion
+from midge.model.functions import LATEST, Alias, FunctionId, FunctionSettings, FunctionVersion
 from midge.store.errors import ExistsError, InUseError, MissingError, StaleError, StoreUnavailableError
 from midge.store.paging import Page, decode_marker, encode_marker
 from midge.store.port import Everything, Scope
-from midge.store.records import FunctionKey, decode_alias, decode_version, encode, key, number
+from midge.store.records import FunctionKey, decode_alias, decode_settings, decode_version, encode, key, number
 
 
 class MemoryStore:
@@ -15,6 +15,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self._versions: dict[tuple[FunctionKey, int], str] = {}
         self._aliases: dict[tuple[FunctionKey, str], str] = {}
+        self._settings: dict[FunctionKey, str] = {}
         self._last_numbers: dict[FunctionKey, int] = {}
         self._closed = False
 
@@ -23,6 +24,7 @@ class MemoryStore:
         return Everything(
             versions=tuple(decode_version(text) for _, text in sorted(self._versions.items())),
             aliases=tuple(decode_alias(text) for _, text in sorted(self._aliases.items())),
+            settings=tuple(decode_settings(text) for _, text in sorted(self._settings.items())),
         )
 
     async def close(self) -> None:
@@ -34,12 +36,14 @@ class MemoryStore:
 
     # versions
 
-    async def create_function(self, latest: FunctionVersion) -> None:
+    async def create_function(self, latest: FunctionVersion, settings: FunctionSettings | None = None) -> None:
         self._check_open()
         place = (key(latest.function), 0)
         if place in self._versions:
             raise ExistsError(latest.function.arn)
         self._versions[place] = encode(latest)
+        if settings is not None:
+            self._settings[key(latest.function)] = encode(settings)
 
     async def replace_version(self, version: FunctionVersion, expected_revision: str) -> None:
         self._check_open()
@@ -101,6 +105,18 @@ class MemoryStore:
         of = key(function)
         self._aliases = {place: text for place, text in self._aliases.items() if place[0] != of}
         self._versions = {place: text for place, text in self._versions.items() if place[0] != of}
+        self._settings.pop(of, None)
+
+    async def settings(self, function: FunctionId) -> FunctionSettings:
+        self._check_open()
+        text = self._settings.get(key(function))
+        return FunctionSettings(function=function) if text is None else decode_settings(text)
+
+    async def replace_settings(self, settings: FunctionSettings) -> None:
+        self._check_open()
+        if await self.version(settings.function, LATEST) is None:
+            raise MissingError(settings.function.arn)
+        self._settings[key(settings.function)] = encode(settings)
 
     # aliases
 

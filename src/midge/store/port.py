@@ -1,23 +1,25 @@
-"""The Store port: the durable truth about functions, versions and aliases.
+"""The Store port: the durable truth about functions, their versions, aliases and settings.
 
 A write returns when it is on disk and not before; writes of one function become visible in the order they returned.
-Changes are compare-and-swap on the revision id. Implementations: ``sqlite`` and, for tests, ``memory``.
+Changes of what has a revision id are compare-and-swap on it. Implementations: ``sqlite`` and, for tests, ``memory``.
 Every method may raise StorageFullError or StoreUnavailableError (``midge.store.errors``).
 """
 
 from dataclasses import dataclass
 from typing import Protocol
 
-from midge.model.functions import Alias, FunctionId, FunctionVersion
+from midge.model.functions import Alias, FunctionId, FunctionSettings, FunctionVersion
 from midge.store.paging import Page
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Everything:
-    """All that is stored, for start-up; versions and aliases in the order of their listings."""
+    """All that is stored, for start-up; each kind in the order of its listing."""
 
     versions: tuple[FunctionVersion, ...]
     aliases: tuple[Alias, ...]
+    settings: tuple[FunctionSettings, ...]
+    """Of the functions that have any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +37,8 @@ class Scope:
 class FunctionStore(Protocol):
     """Functions and their versions. A function exists as long as its $LATEST does."""
 
-    async def create_function(self, latest: FunctionVersion) -> None:
-        """Keep the $LATEST of a new function. Raises ExistsError."""
+    async def create_function(self, latest: FunctionVersion, settings: FunctionSettings | None = None) -> None:
+        """Keep the $LATEST of a new function and its settings, if it has any. Raises ExistsError."""
         ...
 
     async def replace_version(self, version: FunctionVersion, expected_revision: str) -> None:
@@ -67,7 +69,15 @@ class FunctionStore(Protocol):
         ...
 
     async def delete_function(self, function: FunctionId) -> None:
-        """Forget a function with all its versions and aliases. Raises MissingError."""
+        """Forget a function with all that belongs to it. Raises MissingError."""
+        ...
+
+    async def settings(self, function: FunctionId) -> FunctionSettings:
+        """What holds for the whole function; the defaults if nothing was ever set, also without a function."""
+        ...
+
+    async def replace_settings(self, settings: FunctionSettings) -> None:
+        """Put ``settings`` in the place of the function's former ones. The last write wins. Raises MissingError."""
         ...
 
 

@@ -5,11 +5,12 @@ Fields that a later midge adds must have defaults, so that what an earlier one w
 
 import msgspec
 
-from midge.model.functions import LATEST, Alias, FunctionId, FunctionVersion
+from midge.model.functions import LATEST, Alias, FunctionId, FunctionSettings, FunctionVersion
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 _version_decoder = msgspec.json.Decoder(FunctionVersion)
 _alias_decoder = msgspec.json.Decoder(Alias)
+_settings_decoder = msgspec.json.Decoder(FunctionSettings)
 
 FunctionKey = tuple[str, str, str]
 """Account, region, name."""
@@ -36,7 +37,7 @@ def additional_number(alias: Alias) -> int | None:
     return next((number(version) for version in alias.additional_version_weights), None)
 
 
-def encode(record: FunctionVersion | Alias) -> str:
+def encode(record: FunctionVersion | Alias | FunctionSettings) -> str:
     """A record as JSON text."""
     return _encoder.encode(record).decode("utf-8")
 
@@ -49,3 +50,8 @@ def decode_version(text: str) -> FunctionVersion:
 def decode_alias(text: str) -> Alias:
     """The alias in a record. Raises msgspec.MsgspecError if it is none."""
     return _alias_decoder.decode(text)
+
+
+def decode_settings(text: str) -> FunctionSettings:
+    """The settings in a record. Raises msgspec.MsgspecError if they are none."""
+    return _settings_decoder.decode(text)

@@ -11,8 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from midge.model.functions import Alias, FunctionId, FunctionVersion
+from midge.model.functions import Alias, FunctionId, FunctionSettings, FunctionVersion
 from midge.model.limits import Limits
+from midge.store import settings as settings_statements
 from midge.store import statements
 from midge.store.errors import StoreUnavailableError
 from midge.store.migrate import known_migrations, migrate
@@ -67,8 +68,8 @@ class SqliteStore:
     async def load(self) -> Everything:
         return await self._read(statements.load)
 
-    async def create_function(self, latest: FunctionVersion) -> None:
-        await self._writer.run(partial(statements.create_function, latest=latest))
+    async def create_function(self, latest: FunctionVersion, settings: FunctionSettings | None = None) -> None:
+        await self._writer.run(partial(statements.create_function, latest=latest, settings=settings))
 
     async def replace_version(self, version: FunctionVersion, expected_revision: str) -> None:
         await self._writer.run(
@@ -90,6 +91,12 @@ class SqliteStore:
 
     async def delete_function(self, function: FunctionId) -> None:
         await self._writer.run(partial(statements.delete_function, function=function))
+
+    async def settings(self, function: FunctionId) -> FunctionSettings:
+        return await self._read(partial(settings_statements.settings, function=function))
+
+    async def replace_settings(self, settings: FunctionSettings) -> None:
+        await self._writer.run(partial(settings_statements.replace_settings, settings=settings))
 
     async def create_alias(self, alias: Alias) -> None:
         await self._writer.run(partial(statements.create_alias, alias=alias))

@@ -6,7 +6,8 @@ Runs inside the writer's transaction or, for reads, on its own. Knows nothing of
 import sqlite3
 from dataclasses import replace
 
-from midge.model.functions import LATEST, Alias, FunctionId, FunctionVersion
+from midge.model.functions import LATEST, Alias, FunctionId, FunctionSettings, FunctionVersion
+from midge.store import settings as settings_statements
 from midge.store.errors import ExistsError, InUseError, MissingError, StaleError
 from midge.store.paging import Page, encode_marker
 from midge.store.port import Everything, Scope
@@ -14,15 +15,16 @@ from midge.store.records import additional_number, decode_alias, decode_version,
 
 
 def load(connection: sqlite3.Connection) -> Everything:
-    connection.execute("BEGIN")  # one snapshot for both
+    connection.execute("BEGIN")  # one snapshot for all
     try:
         versions = connection.execute("SELECT record FROM function_versions ORDER BY account, region, name, number")
         found_versions = tuple(decode_version(text) for (text,) in versions)
         aliases = connection.execute("SELECT record FROM aliases ORDER BY account, region, name, alias")
         found_aliases = tuple(decode_alias(text) for (text,) in aliases)
+        found_settings = settings_statements.load(connection)
     finally:
         connection.execute("COMMIT")
-    return Everything(versions=found_versions, aliases=found_aliases)
+    return Everything(versions=found_versions, aliases=found_aliases, settings=found_settings)
 
 
 def _revision(connection: sqlite3.Connection, function: FunctionId, version: str) -> str | None:
@@ -40,10 +42,12 @@ def _insert_version(connection: sqlite3.Connection, version: FunctionVersion) ->
     )
 
 
-def create_function(connection: sqlite3.Connection, latest: FunctionVersion) -> None:
+def create_function(connection: sqlite3.Connection, latest: FunctionVersion, settings: FunctionSettings | None) -> None:
     if _revision(connection, latest.function, LATEST) is not None:
         raise ExistsError(latest.function.arn)
     _insert_version(connection, latest)
+    if settings is not None:
+        settings_statements.put(connection, settings)
 
 
 def _expect(found: str | None, wanted: str, arn: str) -> None:
@@ -120,6 +124,7 @@ def delete_function(connection: sqlite3.Connection, function: FunctionId) -> Non
         raise MissingError(function.arn)
     connection.execute("DELETE FROM aliases WHERE account = ? AND region = ? AND name = ?", key(function))
     connection.execute("DELETE FROM function_versions WHERE account = ? AND region = ? AND name = ?", key(function))
+    settings_statements.delete(connection, function)
 
 
 def _alias_revision(connection: sqlite3.Connection, alias: Alias) -> str | None:

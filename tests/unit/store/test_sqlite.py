@@ -1,6 +1,7 @@
 """What only the SQLite store promises: durability, group commit, order, and clear failure."""
 
 import asyncio
+import json
 import sqlite3
 import stat
 import threading
@@ -8,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from midge.model.functions import FunctionId, FunctionSettings
 from midge.model.limits import Limits
 from midge.store.errors import ExistsError, StorageFullError, StoreUnavailableError
 from midge.store.migrate import Migration, known_migrations, migrate
+from midge.store.settings import load as load_settings
 from midge.store.sqlite import SqliteStore
 from midge.store.writer import Writer
 
@@ -256,3 +259,25 @@ def test_the_shipped_migrations_are_numbered_without_gaps() -> None:
     numbers = [migration.number for migration in known_migrations()]
     assert numbers
     assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_tags_move_out_of_what_earlier_versions_wrote() -> None:
+    """Tags that were kept with $LATEST are settings after the migration, and the rest of the record is untouched."""
+    connection = connect()
+    migrations = known_migrations()
+    migrate(connection, migrations[:1])
+    function = {"account": "000000000000", "region": "us-east-1", "name": "f"}
+    kept = {"KMSKeyArn": "k", "Tags": {"a": "ü", "b.c": ""}}
+    record = {"function": function, "version": "$LATEST", "kept": kept}
+    other = {"function": {**function, "name": "g"}, "version": "$LATEST", "kept": {}}
+    for name, each in (("f", record), ("g", other)):
+        connection.execute(
+            "INSERT INTO function_versions VALUES (?, ?, ?, 0, 'r', ?)",
+            ("000000000000", "us-east-1", name, json.dumps(each)),
+        )
+    migrate(connection, migrations[:2])
+    (settings,) = load_settings(connection)
+    assert settings == FunctionSettings(function=FunctionId(**function), tags={"a": "ü", "b.c": ""})
+    rows = connection.execute("SELECT record FROM function_versions ORDER BY name").fetchall()
+    assert [json.loads(text) for (text,) in rows] == [{**record, "kept": {"KMSKeyArn": "k"}}, other]
+    connection.close()
