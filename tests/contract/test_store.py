@@ -24,7 +24,7 @@ from midge.store.errors import (
 )
 from midge.store.memory import MemoryStore
 from midge.store.paging import encode_marker
-from midge.store.port import Scope, Store
+from midge.store.port import Scope, Store, Usage
 from midge.store.sqlite import SqliteStore
 
 Scenario: TypeAlias = Callable[[Store], Awaitable[None]]
@@ -256,6 +256,24 @@ def test_settings_are_kept_with_their_function(run: Runner) -> None:
         await store.replace_settings(settings_of(a="1", b="2"))
         assert await store.settings(function_id()) == settings_of(a="1", b="2")
         assert (await store.load()).settings == (settings_of(a="1", b="2"), settings_of("g", team="ü"))
+
+    run(scenario)
+
+
+def test_usage_counts_functions_and_the_code_of_versions(run: Runner) -> None:
+    """Functions of one account and region are counted once and their code with every version; others do not count."""
+
+    async def scenario(store: Store) -> None:
+        assert await store.usage(ACCOUNT, REGION) == Usage(functions=0, code_bytes=0)
+        await store.create_function(latest())
+        await store.create_function(latest("g"))
+        await store.create_function(latest(region="eu-west-1"))
+        await publish(store, 3)
+        assert await store.usage(ACCOUNT, REGION) == Usage(functions=2, code_bytes=5 * 3)
+        await store.delete_version(function_id(), "2")
+        await store.delete_function(function_id("g"))
+        assert await store.usage(ACCOUNT, REGION) == Usage(functions=1, code_bytes=3 * 3)
+        assert await store.usage("111111111111", REGION) == Usage(functions=0, code_bytes=0)
 
     run(scenario)
 
@@ -492,5 +510,6 @@ def test_sqlite_and_the_fake_cannot_be_told_apart(
                 assert await perform(store, call) == await perform(fake, call), call
         async with opened("sqlite", directory) as store:
             assert await store.load() == await fake.load()
+            assert await store.usage(ACCOUNT, REGION) == await fake.usage(ACCOUNT, REGION)
 
     asyncio.run(main())

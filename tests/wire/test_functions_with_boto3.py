@@ -209,6 +209,25 @@ def test_tags_through_boto3(midge: Midge) -> None:
     client.tag_resource(Resource=arn, Tags={"k" * 128: "v" * 256})
 
 
+def test_account_settings_through_boto3(midge: Midge) -> None:
+    """AWS's limits, and a usage that grows with functions and versions and shrinks again."""
+    client = midge.client()
+    settings = client.get_account_settings()
+    assert settings["AccountLimit"] == {
+        "TotalCodeSize": 80_530_636_800,
+        "CodeSizeUnzipped": 262_144_000,
+        "CodeSizeZipped": 52_428_800,
+        "ConcurrentExecutions": 1_000,
+        "UnreservedConcurrentExecutions": 1_000,
+    }
+    assert settings["AccountUsage"] == {"TotalCodeSize": 0, "FunctionCount": 0}
+    create(client, Publish=True)
+    used = client.get_account_settings()["AccountUsage"]
+    assert used == {"TotalCodeSize": 2 * len(make_zip()), "FunctionCount": 1}
+    client.delete_function(FunctionName="f")
+    assert client.get_account_settings()["AccountUsage"] == {"TotalCodeSize": 0, "FunctionCount": 0}
+
+
 def test_errors_arrive_as_boto3_knows_them(midge: Midge) -> None:
     """Each error has the class, status and message that boto3's users match on."""
     client = midge.client()

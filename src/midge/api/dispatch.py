@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from midge.api import aliases, function_updates, functions, states, tags, versions
+from midge.api import account, aliases, function_updates, functions, states, tags, versions
 from midge.api.code_keeper import CodeKeeper
 from midge.api.control_plane import ControlPlane
 from midge.api.locks import KeyedLocks
@@ -38,6 +38,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "ListAliases": aliases.list_aliases,
     "UpdateAlias": aliases.update_alias,
     "DeleteAlias": aliases.delete_alias,
+    "GetAccountSettings": account.get_account_settings,
     "TagResource": tags.tag_resource,
     "UntagResource": tags.untag_resource,
     "ListTags": tags.list_tags,

@@ -19,6 +19,8 @@ class Limits:
     response_payload_bytes: int = 6 * MIB + 100
     zip_inline_bytes: int = 50 * MIB
     package_unzipped_bytes: int = 250 * MIB
+    code_storage_bytes: int = 75 * 1_024 * MIB
+    """The code of all versions in one account and region, as GetAccountSettings tells it."""
     environment_variables_bytes: int = 4 * KIB
     timeout_seconds: int = 900
     memory_size_mb: int = 10_240

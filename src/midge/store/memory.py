@@ -5,7 +5,7 @@ from dataclasses import replace
 from midge.model.functions import LATEST, Alias, FunctionId, FunctionSettings, FunctionVersion
 from midge.store.errors import ExistsError, InUseError, MissingError, StaleError, StoreUnavailableError
 from midge.store.paging import Page, decode_marker, encode_marker
-from midge.store.port import Everything, Scope
+from midge.store.port import Everything, Scope, Usage
 from midge.store.records import FunctionKey, decode_alias, decode_settings, decode_version, encode, key, number
 
 
@@ -25,6 +25,18 @@ class MemoryStore:
             versions=tuple(decode_version(text) for _, text in sorted(self._versions.items())),
             aliases=tuple(decode_alias(text) for _, text in sorted(self._aliases.items())),
             settings=tuple(decode_settings(text) for _, text in sorted(self._settings.items())),
+        )
+
+    async def usage(self, account: str, region: str) -> Usage:
+        self._check_open()
+        versions = [
+            (number, decode_version(text))
+            for ((of_account, of_region, _), number), text in self._versions.items()
+            if (of_account, of_region) == (account, region)
+        ]
+        return Usage(
+            functions=sum(number == 0 for number, _ in versions),
+            code_bytes=sum(version.code.size_bytes for _, version in versions),
         )
 
     async def close(self) -> None:

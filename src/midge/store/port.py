@@ -23,6 +23,15 @@ class Everything:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What one account has in one region."""
+
+    functions: int
+    code_bytes: int
+    """Of all versions; versions that share a zip count it each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
     """Which versions a listing shows: all of one function, or those of every function of an account and region."""
 
@@ -112,6 +121,10 @@ class Store(FunctionStore, AliasStore, Protocol):
 
     async def load(self) -> Everything:
         """All there is."""
+        ...
+
+    async def usage(self, account: str, region: str) -> Usage:
+        """What is stored for one account and region, counted."""
         ...
 
     async def close(self) -> None:

@@ -7,6 +7,7 @@ import sqlite3
 
 from midge.model.functions import LATEST, FunctionId, FunctionSettings
 from midge.store.errors import MissingError
+from midge.store.port import Usage
 from midge.store.records import decode_settings, encode, key, number
 
 
@@ -42,3 +43,12 @@ def settings(connection: sqlite3.Connection, function: FunctionId) -> FunctionSe
 
 def delete(connection: sqlite3.Connection, function: FunctionId) -> None:
     connection.execute("DELETE FROM function_settings WHERE account = ? AND region = ? AND name = ?", key(function))
+
+
+def usage(connection: sqlite3.Connection, account: str, region: str) -> Usage:
+    functions, code_bytes = connection.execute(
+        "SELECT count(*) FILTER (WHERE number = 0), coalesce(sum(json_extract(record, '$.code.size_bytes')), 0)"
+        " FROM function_versions WHERE account = ? AND region = ?",
+        (account, region),
+    ).fetchone()
+    return Usage(functions=functions, code_bytes=code_bytes)

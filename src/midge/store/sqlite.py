@@ -18,7 +18,7 @@ from midge.store import statements
 from midge.store.errors import StoreUnavailableError
 from midge.store.migrate import known_migrations, migrate
 from midge.store.paging import Page, decode_marker
-from midge.store.port import Everything, Scope
+from midge.store.port import Everything, Scope, Usage
 from midge.store.writer import Result, Work, Writer, translate
 
 
@@ -67,6 +67,9 @@ class SqliteStore:
 
     async def load(self) -> Everything:
         return await self._read(statements.load)
+
+    async def usage(self, account: str, region: str) -> Usage:
+        return await self._read(partial(settings_statements.usage, account=account, region=region))
 
     async def create_function(self, latest: FunctionVersion, settings: FunctionSettings | None = None) -> None:
         await self._writer.run(partial(statements.create_function, latest=latest, settings=settings))
