@@ -264,16 +264,33 @@ def test_usage_counts_functions_and_the_code_of_versions(run: Runner) -> None:
     """Functions of one account and region are counted once and their code with every version; others do not count."""
 
     async def scenario(store: Store) -> None:
-        assert await store.usage(ACCOUNT, REGION) == Usage(functions=0, code_bytes=0)
+        assert await store.usage(ACCOUNT, REGION) == Usage(functions=0, code_bytes=0, reserved_concurrency=0)
         await store.create_function(latest())
         await store.create_function(latest("g"))
         await store.create_function(latest(region="eu-west-1"))
         await publish(store, 3)
-        assert await store.usage(ACCOUNT, REGION) == Usage(functions=2, code_bytes=5 * 3)
+        assert await store.usage(ACCOUNT, REGION) == Usage(functions=2, code_bytes=5 * 3, reserved_concurrency=0)
         await store.delete_version(function_id(), "2")
         await store.delete_function(function_id("g"))
-        assert await store.usage(ACCOUNT, REGION) == Usage(functions=1, code_bytes=3 * 3)
-        assert await store.usage("111111111111", REGION) == Usage(functions=0, code_bytes=0)
+        assert await store.usage(ACCOUNT, REGION) == Usage(functions=1, code_bytes=3 * 3, reserved_concurrency=0)
+        assert await store.usage("111111111111", REGION) == Usage(functions=0, code_bytes=0, reserved_concurrency=0)
+
+    run(scenario)
+
+
+def test_usage_adds_up_what_is_reserved(run: Runner) -> None:
+    """Reservations of one account and region are summed; none, 0 and other regions add nothing."""
+
+    async def scenario(store: Store) -> None:
+        for name, reserved in (("f", 3), ("g", 4), ("h", 0), ("i", None)):
+            settings = replace(settings_of(name), reserved_concurrency=reserved)
+            await store.create_function(latest(name), settings)
+            assert await store.settings(function_id(name)) == settings
+        elsewhere = FunctionSettings(function=function_id("f", "eu-west-1"), reserved_concurrency=9)
+        await store.create_function(latest(region="eu-west-1"), elsewhere)
+        assert (await store.usage(ACCOUNT, REGION)).reserved_concurrency == 7
+        await store.delete_function(function_id("g"))
+        assert (await store.usage(ACCOUNT, REGION)).reserved_concurrency == 3
 
     run(scenario)
 

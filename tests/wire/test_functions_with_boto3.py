@@ -48,6 +48,7 @@ class NoRouter:
     def remove_version(self, function: FunctionId, version: str) -> None: ...
     def put_alias(self, alias: Alias) -> None: ...
     def remove_alias(self, function: FunctionId, name: str) -> None: ...
+    def reserve(self, function: FunctionId, count: int | None) -> None: ...
 
 
 class AnyRuntime:
@@ -226,6 +227,21 @@ def test_account_settings_through_boto3(midge: Midge) -> None:
     assert used == {"TotalCodeSize": 2 * len(make_zip()), "FunctionCount": 1}
     client.delete_function(FunctionName="f")
     assert client.get_account_settings()["AccountUsage"] == {"TotalCodeSize": 0, "FunctionCount": 0}
+
+
+def test_reserved_concurrency_through_boto3(midge: Midge) -> None:
+    """A reservation is put, shown and deleted with AWS's statuses; a negative one is no number of places."""
+    client = midge.client()
+    create(client)
+    put = client.put_function_concurrency(FunctionName="f", ReservedConcurrentExecutions=5)
+    assert (put["ReservedConcurrentExecutions"], put["ResponseMetadata"]["HTTPStatusCode"]) == (5, 200)
+    assert client.get_function_concurrency(FunctionName="f")["ReservedConcurrentExecutions"] == 5
+    assert client.get_function(FunctionName="f")["Concurrency"] == {"ReservedConcurrentExecutions": 5}
+    with pytest.raises(client.exceptions.InvalidParameterValueException, match=r"below its minimum value of \[100\]"):
+        client.put_function_concurrency(FunctionName="f", ReservedConcurrentExecutions=901)
+    deleted = client.delete_function_concurrency(FunctionName="f")
+    assert deleted["ResponseMetadata"]["HTTPStatusCode"] == 204
+    assert "ReservedConcurrentExecutions" not in client.get_function_concurrency(FunctionName="f")
 
 
 def test_errors_arrive_as_boto3_knows_them(midge: Midge) -> None:

@@ -21,7 +21,7 @@ async def get_account_settings(plane: ControlPlane, values: Mapping[str, Any], c
             "CodeSizeUnzipped": limits.package_unzipped_bytes,
             "CodeSizeZipped": limits.zip_inline_bytes,
             "ConcurrentExecutions": limits.account_concurrency,
-            "UnreservedConcurrentExecutions": limits.account_concurrency,
+            "UnreservedConcurrentExecutions": max(0, limits.account_concurrency - usage.reserved_concurrency),
         },
         "AccountUsage": {"TotalCodeSize": usage.code_bytes, "FunctionCount": usage.functions},
     }

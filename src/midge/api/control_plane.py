@@ -23,6 +23,8 @@ class ControlPlane:
     preparation: Preparation
     locks: KeyedLocks[FunctionId]
     """Held by whoever changes a function, so that store and router hear of its changes in one order."""
+    account_locks: KeyedLocks[tuple[str, str]]
+    """By account and region: held by whoever takes from what its functions share. Taken before a function's lock."""
 
     async def latest(self, function: FunctionId) -> FunctionVersion:
         """$LATEST. Raises ResourceNotFoundException."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from midge.api import account, aliases, function_updates, functions, states, tags, versions
+from midge.api import account, aliases, concurrency, function_updates, functions, states, tags, versions
 from midge.api.code_keeper import CodeKeeper
 from midge.api.control_plane import ControlPlane
 from midge.api.locks import KeyedLocks
@@ -38,6 +38,9 @@ OPERATIONS: Mapping[str, Operation] = {
     "ListAliases": aliases.list_aliases,
     "UpdateAlias": aliases.update_alias,
     "DeleteAlias": aliases.delete_alias,
+    "PutFunctionConcurrency": concurrency.put_function_concurrency,
+    "GetFunctionConcurrency": concurrency.get_function_concurrency,
+    "DeleteFunctionConcurrency": concurrency.delete_function_concurrency,
     "GetAccountSettings": account.get_account_settings,
     "TagResource": tags.tag_resource,
     "UntagResource": tags.untag_resource,
@@ -57,7 +60,9 @@ class Api:
         locks: KeyedLocks[FunctionId] = KeyedLocks()
         codes = CodeKeeper(services.blobs, services.packages, services.clock, services.limits, self._tasks)
         preparation = Preparation(services, codes, locks, self._tasks)
-        self._plane = ControlPlane(services=services, codes=codes, preparation=preparation, locks=locks)
+        self._plane = ControlPlane(
+            services=services, codes=codes, preparation=preparation, locks=locks, account_locks=KeyedLocks()
+        )
 
     def _failed(self, error: BaseException) -> None:
         self._log.error("background_task_failed", exc_info=error)
@@ -66,6 +71,8 @@ class Api:
         """Tell the router of everything that is stored and take up what was Pending or InProgress. Raises StoreError."""
         everything = await self._services.store.load()
         await self._plane.codes.start(version.code for version in everything.versions)
+        for settings in everything.settings:
+            self._services.router.reserve(settings.function, settings.reserved_concurrency)
         async with asyncio.TaskGroup() as group:
             for version in everything.versions:
                 group.create_task(self._take_up(version))

@@ -102,6 +102,8 @@ async def get_function(plane: ControlPlane, values: Mapping[str, Any], context: 
     settings = await plane.services.store.settings(named.function)
     if settings.tags:
         answer["Tags"] = dict(settings.tags)
+    if settings.reserved_concurrency is not None:
+        answer["Concurrency"] = {"ReservedConcurrentExecutions": settings.reserved_concurrency}
     return answer
 
 
@@ -158,6 +160,7 @@ async def _delete_all(plane: ControlPlane, function: FunctionId) -> None:
         if (marker := found.next_marker) is None:
             break
     await store.delete_function(function)
+    router.reserve(function, None)
     for name in aliases:
         router.remove_alias(function, name)
     for version in versions:

@@ -51,6 +51,10 @@ class RouterPort(Protocol):
 
     def remove_alias(self, function: FunctionId, name: str) -> None: ...
 
+    def reserve(self, function: FunctionId, count: int | None) -> None:
+        """Reserve concurrency for all versions of a function together; None ends the reservation."""
+        ...
+
 
 class RuntimeCatalogue(Protocol):
     """Which runtimes this machine can run."""

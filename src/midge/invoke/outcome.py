@@ -75,12 +75,12 @@ def service_failure(message: str = "The service encountered an internal error.")
     return ServiceError("ServiceException", message, Type="Service")
 
 
-def throttled() -> ServiceError:
-    """No place is left in the account's concurrency."""
+def throttled(*, reserved: bool) -> ServiceError:
+    """No place is left: of those ``reserved`` for the function, or of those that its account has not reserved."""
     return ServiceError(
         "TooManyRequestsException",
         "Rate Exceeded.",
-        Reason="ConcurrentInvocationLimitExceeded",
+        Reason="ReservedFunctionConcurrentInvocationLimitExceeded" if reserved else "ConcurrentInvocationLimitExceeded",
         Type="User",
         retryAfterSeconds="1",
     )

@@ -32,7 +32,7 @@ class EnvironmentPool:
         self._on_empty = on_empty
         self.version = version
         self.task_root = task_root
-        self._concurrency = platform.concurrency.account(version.function.account, version.function.region)
+        self._concurrency = platform.concurrency.function(version.function)
         self._metrics = platform.metrics.function(version.function.name)
         self._environments: set[ExecutionEnvironment] = set()
         self._idle: list[ExecutionEnvironment] = []
@@ -49,7 +49,7 @@ class EnvironmentPool:
         """Run ``invocation`` now, or when an environment is free. Raises ServiceError when no place is left."""
         if not self._concurrency.acquire():
             self._metrics.throttles += 1
-            raise outcomes.throttled()
+            raise outcomes.throttled(reserved=self._concurrency.reserved is not None)
         idle = self._idle
         if idle:
             idle.pop().run(invocation)

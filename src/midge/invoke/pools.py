@@ -8,7 +8,7 @@ from midge.clock import Timer
 from midge.invoke.lifecycle import EnvironmentState
 from midge.invoke.platform import Platform
 from midge.invoke.pool import EnvironmentPool
-from midge.model.functions import FunctionVersion
+from midge.model.functions import FunctionId, FunctionVersion
 from midge.sandbox.port import SandboxError
 
 _log = structlog.get_logger("midge.invoke")
@@ -37,6 +37,10 @@ class EnvironmentPools:
         if self._sweep is None:
             self._arm()
         return pool
+
+    def reserve(self, function: FunctionId, count: int | None) -> None:
+        """Give all pools of a function together ``count`` places of their own, or None to let them share again."""
+        self._platform.concurrency.reserve(function, count)
 
     async def _expect(self, runtime: str, task_root: Path) -> None:
         """Let the sandbox prepare for a runtime that functions have."""

@@ -19,9 +19,11 @@ _INVOCABLE = frozenset({"Active", "Inactive"})
 
 
 class PoolMaker(Protocol):
-    """Makes the pool of one function version."""
+    """Makes the pool of one function version, and says how much all pools of a function may run at once."""
 
     def make(self, version: FunctionVersion, task_root: Path) -> EnvironmentPool: ...
+
+    def reserve(self, function: FunctionId, count: int | None) -> None: ...
 
 
 @dataclass(slots=True)
@@ -96,6 +98,10 @@ class Router:
         if known is not None:
             known.aliases.pop(name, None)
             self._forget(function)
+
+    def reserve(self, function: FunctionId, count: int | None) -> None:
+        """Reserve concurrency for a function, 0 to let nothing run, or end the reservation with None."""
+        self._pools.reserve(function, count)
 
     def resolve(self, function: FunctionId, qualifier: str | None) -> Target:
         """Where an invocation goes. Raises ResourceNotFoundException, or ResourceConflictException by its state."""

@@ -15,6 +15,8 @@ class Limits:
 
     # AWS's quotas
     account_concurrency: int = 1_000
+    unreserved_concurrency: int = 100
+    """At least this much of the account's stays with functions that have none reserved."""
     payload_bytes: int = 6 * MIB
     response_payload_bytes: int = 6 * MIB + 100
     zip_inline_bytes: int = 50 * MIB

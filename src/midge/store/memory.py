@@ -34,9 +34,15 @@ class MemoryStore:
             for ((of_account, of_region, _), number), text in self._versions.items()
             if (of_account, of_region) == (account, region)
         ]
+        settings = [
+            decode_settings(text)
+            for (of_account, of_region, _), text in self._settings.items()
+            if (of_account, of_region) == (account, region)
+        ]
         return Usage(
             functions=sum(number == 0 for number, _ in versions),
             code_bytes=sum(version.code.size_bytes for _, version in versions),
+            reserved_concurrency=sum(each.reserved_concurrency or 0 for each in settings),
         )
 
     async def close(self) -> None:

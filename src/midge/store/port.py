@@ -29,6 +29,8 @@ class Usage:
     functions: int
     code_bytes: int
     """Of all versions; versions that share a zip count it each."""
+    reserved_concurrency: int
+    """Of all functions together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,4 +51,9 @@ def usage(connection: sqlite3.Connection, account: str, region: str) -> Usage:
         " FROM function_versions WHERE account = ? AND region = ?",
         (account, region),
     ).fetchone()
-    return Usage(functions=functions, code_bytes=code_bytes)
+    (reserved,) = connection.execute(
+        "SELECT coalesce(sum(json_extract(record, '$.reserved_concurrency')), 0)"
+        " FROM function_settings WHERE account = ? AND region = ?",
+        (account, region),
+    ).fetchone()
+    return Usage(functions=functions, code_bytes=code_bytes, reserved_concurrency=reserved)

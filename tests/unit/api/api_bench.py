@@ -54,6 +54,7 @@ class FakeRouter:
         self.roots: dict[str, Path] = {}
         self.aliases: dict[str, Alias] = {}
         self.history: list[FunctionVersion] = []
+        self.reserved: dict[str, int] = {}
 
     def put_version(self, version: FunctionVersion, task_root: Path) -> None:
         self.versions[version.arn] = version
@@ -68,6 +69,11 @@ class FakeRouter:
 
     def remove_alias(self, function: FunctionId, name: str) -> None:
         self.aliases.pop(function.qualified_arn(name), None)
+
+    def reserve(self, function: FunctionId, count: int | None) -> None:
+        self.reserved.pop(function.arn, None)
+        if count is not None:
+            self.reserved[function.arn] = count
 
 
 class FakeRuntimes:
@@ -120,6 +126,7 @@ class Bench:
             services = self.services()
             self.router.versions.clear()
             self.router.aliases.clear()
+            self.router.reserved.clear()
             self.api = Api(services)
             await self.api.start()
             try:

@@ -1,10 +1,11 @@
 """Pools: which environment runs what, when new ones are made, when old ones go."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from unit.world import World, in_world
+from unit.world import FUNCTION, World, in_world
 
 from midge.model.errors import ServiceError
 from midge.model.limits import Limits
@@ -121,6 +122,56 @@ def test_concurrency_has_a_limit(tmp_path: Path) -> None:
         assert world.platform.concurrency.total() == 2
 
     in_world(tmp_path, scenario, FakeSandbox(do_nothing), Limits(account_concurrency=2))
+
+
+def test_versions_share_what_is_reserved(tmp_path: Path) -> None:
+    """All versions of a function together run what is reserved, others what is left; each throttle gives its reason."""
+
+    def reason(world: World, version: str) -> str:
+        with pytest.raises(ServiceError) as caught:
+            world.call(target=world.target(version))
+        assert caught.value.code == "TooManyRequestsException"
+        return caught.value.fields["Reason"]
+
+    async def scenario(world: World) -> None:
+        world.put()
+        world.put(version="1")
+        world.router.reserve(FUNCTION, 2)
+        world.call(target=world.target("1"))
+        world.call()
+        assert {reason(world, "1"), reason(world, "$LATEST")} == {"ReservedFunctionConcurrentInvocationLimitExceeded"}
+        other = replace(FUNCTION, name="other")
+        world.put(function=other)
+        target = world.router.resolve(other, None)
+        world.call(target=target)
+        with pytest.raises(ServiceError) as caught:
+            world.call(target=target)
+        assert caught.value.fields["Reason"] == "ConcurrentInvocationLimitExceeded"
+
+    in_world(tmp_path, scenario, FakeSandbox(do_nothing), Limits(account_concurrency=3))
+
+
+def test_a_reservation_of_nothing_switches_off(tmp_path: Path) -> None:
+    """With 0 reserved no call is let in, what runs goes on, and without the reservation calls are let in again."""
+
+    async def scenario(world: World) -> None:
+        world.put()
+        running = world.call(b"1")
+        await world.settle()
+        world.router.reserve(FUNCTION, 0)
+        with pytest.raises(ServiceError):
+            world.call()
+        world.put(memory_size_mb=256)
+        with pytest.raises(ServiceError):
+            world.call()
+        world.runtime.respond(b"1")
+        await world.settle()
+        assert running.outcome.payload == b"1"
+        world.router.reserve(FUNCTION, None)
+        world.call()
+        assert world.platform.concurrency.total() == 1
+
+    in_world(tmp_path, scenario, FakeSandbox(do_nothing))
 
 
 def test_idle_environments_are_reaped(tmp_path: Path) -> None:

@@ -5,12 +5,9 @@ import re
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from unit.world import VERSION
 
 from midge.invoke import outcome
-from midge.invoke.concurrency import AccountConcurrency, ConcurrencyBook
 from midge.invoke.request_ids import RequestIds
 from midge.invoke.variables import SessionCredentials, function_variables
 from midge.model.functions import Logging
@@ -77,33 +74,6 @@ def test_credentials_do_not_show_themselves() -> None:
     """The secret parts of session credentials are not in their text form."""
     assert "s3cret" not in repr(CREDENTIALS)
     assert "t0ken" not in repr(CREDENTIALS)
-
-
-@given(st.lists(st.booleans()), st.integers(0, 5))
-def test_counting_never_passes_the_limit(steps: list[bool], limit: int) -> None:
-    """However places are taken and given back, no more than the limit are out, and none is given back twice."""
-    counter, out = AccountConcurrency(limit), 0
-    for take in steps:
-        if take:
-            assert counter.acquire() is (out < limit)
-            out = min(out + 1, limit)
-        elif out:
-            counter.release()
-            out -= 1
-        else:
-            with pytest.raises(ValueError, match="not taken"):
-                counter.release()
-        assert counter.in_flight == out <= limit
-
-
-def test_accounts_and_regions_are_counted_apart() -> None:
-    """The quota is per account and region."""
-    book = ConcurrencyBook(1)
-    assert book.account("1", "a").acquire()
-    assert not book.account("1", "a").acquire()
-    assert book.account("1", "b").acquire()
-    assert book.account("2", "a").acquire()
-    assert book.total() == 3
 
 
 def test_request_ids_are_uuids_and_differ() -> None:
