@@ -28,6 +28,7 @@ from midge.sandbox.process import ProcessSandbox
 T = TypeVar("T")
 PATIENCE_SECONDS = 60.0
 ENDPOINT_PORT = 4566
+KEPT_OUTPUT_BYTES = 1 << 20
 ACCEPTED = b'HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{"status":"OK"}'
 
 
@@ -92,6 +93,7 @@ class Driven:
     def __init__(self) -> None:
         self.handle: SandboxedEnvironment | None = None
         self.output = b""
+        self.output_bytes = 0
         self.exits: list[ProcessExit] = []
         self.ready = asyncio.Event()
         self.ended = asyncio.Event()
@@ -104,7 +106,9 @@ class Driven:
 
     def on_output(self, data: bytes) -> None:
         assert not self.exits, "output after the end"
-        self.output += data
+        self.output_bytes += len(data)
+        if self.output_bytes <= KEPT_OUTPUT_BYTES:
+            self.output += data
 
     def on_exit(self, end: ProcessExit) -> None:
         self.exits.append(end)

@@ -34,15 +34,21 @@ USER_ID = stem.USER_ID
 MESSAGE_BYTES = 262144
 _OWN_LIMITS = {"NPROC": 0, "FSIZE": 0, "NOFILE": 16, "DATA": 64 << 20, "CORE": 0}
 """What this process may still do itself: it lives outside the environment's cgroups."""
+_FILES_PER_MB = 256
 _SETTLING_SECONDS = 1.0
 """How long init waits before it makes itself small: the processor is the function's first."""
 _MOUNTED = kernel.MS_BIND | kernel.MS_REMOUNT | kernel.MS_RDONLY | kernel.MS_NOSUID | kernel.MS_NODEV
 
 
+def _size_options(size_mb: int) -> str:
+    """Files cost the kernel memory even when they are empty: as many as a disk of that size would take."""
+    return f"size={size_mb}m,nr_inodes={size_mb * _FILES_PER_MB}"
+
+
 def _private_places(settings: dict[str, Any]) -> None:
     flags = kernel.MS_NOSUID | kernel.MS_NODEV
     kernel.mount("proc", "/proc", "proc", flags | kernel.MS_NOEXEC)
-    kernel.mount("tmpfs", "/tmp", "tmpfs", flags, f"mode=700,size={settings['ephemeral_storage_mb']}m")
+    kernel.mount("tmpfs", "/tmp", "tmpfs", flags, "mode=700," + _size_options(settings["ephemeral_storage_mb"]))
     socket.sethostname("localhost")
 
 
@@ -71,7 +77,7 @@ def _accept_assignment(control: socket.socket, settings: dict[str, Any]) -> tupl
     place = json.loads(line)
     size = place["ephemeral_storage_mb"]
     if size != settings["ephemeral_storage_mb"]:
-        kernel.mount(None, "/tmp", None, kernel.MS_REMOUNT | kernel.MS_NOSUID | kernel.MS_NODEV, f"size={size}m")
+        kernel.mount(None, "/tmp", None, kernel.MS_REMOUNT | kernel.MS_NOSUID | kernel.MS_NODEV, _size_options(size))
     for descriptor, target in zip(mounts, place["mounts"]):
         kernel.move_mount(descriptor, target)
         kernel.mount(None, target, None, _MOUNTED)
