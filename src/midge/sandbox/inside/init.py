@@ -20,7 +20,6 @@ import os
 import resource
 import signal
 import socket
-import time
 
 import kernel
 import root
@@ -169,7 +168,7 @@ def _live(control: socket.socket, cgroups: list[int], settings: dict[str, Any]) 
     # Nobody waits for the rest: this process takes nothing from function code, which cannot reach it either.
     kernel.drop_capabilities()
     _limit_itself()
-    time.sleep(_SETTLING_SECONDS)
+    signal.sigtimedwait([signal.SIGCHLD], _SETTLING_SECONDS)  # less if the runtime ends meanwhile: midge wants to know
     kernel.load_seccomp(base64.b64decode(settings["seccomp"]))
     if settings["joined"]:
         _become_small()
