@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from midge.model.functions import LATEST, Alias, Code, FunctionId, FunctionSettings, FunctionVersion, Logging
 from midge.model.limits import Limits
+from midge.model.policies import PolicyStatement, ResourcePolicy
 from midge.store.errors import (
     BadMarkerError,
     ExistsError,
@@ -65,6 +66,22 @@ def alias(name: str, version: str = LATEST, revision: str = "a1", weights: dict[
 
 def settings_of(name: str = "f", **tags: str) -> FunctionSettings:
     return FunctionSettings(function=function_id(name), tags=tags)
+
+
+def policy(qualifier: str | None = None, revision: str = "p1", name: str = "f", count: int = 1) -> ResourcePolicy:
+    statements = [
+        PolicyStatement(
+            sid=f"s{number}",
+            principal_kind="Service",
+            principal="s3.amazonaws.com",
+            action="lambda:InvokeFunction",
+            conditions={"ArnLike": {"AWS:SourceArn": "arn:aws:s3:::ü"}},
+        )
+        for number in range(count)
+    ]
+    return ResourcePolicy(
+        function=function_id(name), qualifier=qualifier, statements=tuple(statements), revision_id=revision
+    )
 
 
 @asynccontextmanager
@@ -308,6 +325,51 @@ def test_settings_go_with_their_function(run: Runner) -> None:
     run(scenario)
 
 
+def test_policies_are_kept_by_revision(run: Runner) -> None:
+    """A policy comes back as it was kept, is replaced only from its current revision, and without statements is none."""
+
+    async def scenario(store: Store) -> None:
+        await store.create_function(latest())
+        assert await store.policy(function_id(), None) is None
+        with pytest.raises(StaleError):
+            await store.replace_policy(policy(), "p0")
+        await store.replace_policy(policy(), None)
+        assert await store.policy(function_id(), None) == policy()
+        with pytest.raises(StaleError):
+            await store.replace_policy(policy(revision="p2"), None)
+        await store.replace_policy(policy(revision="p2", count=2), "p1")
+        assert await store.policy(function_id(), None) == policy(revision="p2", count=2)
+        await store.replace_policy(policy(revision="p3", count=0), "p2")
+        assert await store.policy(function_id(), None) is None
+        assert (await store.load()).policies == ()
+
+    run(scenario)
+
+
+def test_policies_go_with_what_they_are_attached_to(run: Runner) -> None:
+    """Only what exists has a policy; deleting a version, an alias or the function takes its policies and no others."""
+
+    async def scenario(store: Store) -> None:
+        for qualifier in (None, "1", "live"):
+            with pytest.raises(MissingError):
+                await store.replace_policy(policy(qualifier), None)
+        await store.create_function(latest())
+        await store.create_function(latest("g"))
+        await publish(store, 1)
+        await store.create_alias(alias("live"))
+        kept = [policy(), policy("1"), policy("live"), policy(name="g")]
+        for each in kept:
+            await store.replace_policy(each, None)
+        assert (await store.load()).policies == tuple(kept)
+        await store.delete_alias(function_id(), "live")
+        await store.delete_version(function_id(), "1")
+        assert (await store.load()).policies == (policy(), policy(name="g"))
+        await store.delete_function(function_id())
+        assert (await store.load()).policies == (policy(name="g"),)
+
+    run(scenario)
+
+
 def test_an_alias_points_at_versions_that_exist(run: Runner) -> None:
     """Creating or changing an alias to a version that is not there is refused and changes nothing."""
 
@@ -481,10 +543,13 @@ CALLS = st.one_of(
     st.tuples(st.just("create_alias"), ALIASES, VERSIONS, VERSIONS),
     st.tuples(st.just("replace_alias"), ALIASES, VERSIONS, VERSIONS, REVISIONS),
     st.tuples(st.just("delete_alias"), ALIASES),
+    st.tuples(
+        st.just("policy"), NAMES, st.one_of(ALIASES, VERSIONS), REVISIONS, st.none() | REVISIONS, st.integers(0, 1)
+    ),
 )
 
 
-async def perform(store: Store, call: tuple[str, ...]) -> object:
+async def perform(store: Store, call: tuple[Any, ...]) -> object:
     """One call; its result, or the kind of error that it met."""
     verb, *rest = call
     weighted = {rest[2]: 0.5} if verb in {"create_alias", "replace_alias"} and rest[2] not in {LATEST, rest[1]} else {}
@@ -504,6 +569,9 @@ async def perform(store: Store, call: tuple[str, ...]) -> object:
                 return await store.delete_function(function_id(rest[0]))
             case "create_alias":
                 return await store.create_alias(alias(rest[0], rest[1], "r1", weighted))
+            case "policy":
+                qualifier = None if rest[1] == LATEST else rest[1]
+                return await store.replace_policy(policy(qualifier, rest[2], rest[0], rest[4]), rest[3])
             case "replace_alias":
                 return await store.replace_alias(alias(rest[0], rest[1], "r2", weighted), rest[3])
             case _:
@@ -515,7 +583,7 @@ async def perform(store: Store, call: tuple[str, ...]) -> object:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(calls=st.lists(CALLS, max_size=25))
 def test_sqlite_and_the_fake_cannot_be_told_apart(
-    tmp_path_factory: pytest.TempPathFactory, calls: list[tuple[str, ...]]
+    tmp_path_factory: pytest.TempPathFactory, calls: list[tuple[Any, ...]]
 ) -> None:
     """Any sequence of calls has the same results, errors and final contents on both, also after SQLite is reopened."""
     directory = tmp_path_factory.mktemp("store")

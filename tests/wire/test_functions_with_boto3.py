@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 import threading
 import urllib.parse
 import zipfile
@@ -244,6 +245,25 @@ def test_reserved_concurrency_through_boto3(midge: Midge) -> None:
     assert "ReservedConcurrentExecutions" not in client.get_function_concurrency(FunctionName="f")
 
 
+def test_permissions_through_boto3(midge: Midge) -> None:
+    """Permissions are added, shown and removed with AWS's statuses, and survive in SQLite."""
+    client = midge.client()
+    create(client)
+    given = {"FunctionName": "f", "StatementId": "s", "Action": "lambda:InvokeFunction", "Principal": "123456789012"}
+    added = client.add_permission(**given)
+    assert added["ResponseMetadata"]["HTTPStatusCode"] == 201
+    found = client.get_policy(FunctionName="f")
+    assert json.loads(found["Policy"])["Statement"] == [json.loads(added["Statement"])]
+    with pytest.raises(client.exceptions.ResourceConflictException):
+        client.add_permission(**given)
+    with pytest.raises(client.exceptions.PreconditionFailedException):
+        client.remove_permission(FunctionName="f", StatementId="s", RevisionId="other")
+    removed = client.remove_permission(FunctionName="f", StatementId="s", RevisionId=found["RevisionId"])
+    assert removed["ResponseMetadata"]["HTTPStatusCode"] == 204
+    with pytest.raises(client.exceptions.ResourceNotFoundException):
+        client.get_policy(FunctionName="f")
+
+
 def test_errors_arrive_as_boto3_knows_them(midge: Midge) -> None:
     """Each error has the class, status and message that boto3's users match on."""
     client = midge.client()
@@ -256,8 +276,8 @@ def test_errors_arrive_as_boto3_knows_them(midge: Midge) -> None:
         create(client, "g", Code={"ZipFile": b"no"})
     with pytest.raises(client.exceptions.PreconditionFailedException):
         client.publish_version(FunctionName="f", RevisionId="other")
-    with pytest.raises(client.exceptions.InvalidParameterValueException, match="support the operation GetPolicy yet"):
-        client.get_policy(FunctionName="f")
+    with pytest.raises(client.exceptions.InvalidParameterValueException, match="support the operation ListLayers yet"):
+        client.list_layers()
     with pytest.raises(ClientError, match="not reachable in this region") as region:
         client.get_function(FunctionName="arn:aws:lambda:eu-west-1:000000000000:function:f")
     assert region.value.response["ResponseMetadata"]["HTTPStatusCode"] == 404

@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from midge.api import account, aliases, concurrency, function_updates, functions, states, tags, versions
+from midge.api import account, aliases, concurrency, function_updates, functions, permissions, states, tags, versions
 from midge.api.code_keeper import CodeKeeper
 from midge.api.control_plane import ControlPlane
 from midge.api.locks import KeyedLocks
@@ -42,10 +42,15 @@ OPERATIONS: Mapping[str, Operation] = {
     "GetFunctionConcurrency": concurrency.get_function_concurrency,
     "DeleteFunctionConcurrency": concurrency.delete_function_concurrency,
     "GetAccountSettings": account.get_account_settings,
+    "AddPermission": permissions.add_permission,
+    "RemovePermission": permissions.remove_permission,
+    "GetPolicy": permissions.get_policy,
     "TagResource": tags.tag_resource,
     "UntagResource": tags.untag_resource,
     "ListTags": tags.list_tags,
 }
+KEPT_WITHOUT_EFFECT = frozenset({"AddPermission"})
+"""Operations whose input is kept and returned, and that nothing acts on yet: nobody who calls midge is told no."""
 ANSWERED_BY_THE_LISTENER = frozenset({"Invoke"})
 """Operations that never come here: the data plane, ``midge.api.invocations``."""
 
@@ -104,7 +109,7 @@ class Api:
         Raises ServiceError and nothing else. If the caller is cancelled the operation still runs to its end.
         """
         perform = OPERATIONS.get(operation)
-        if perform is None:
+        if perform is None or (self._services.strict and operation in KEPT_WITHOUT_EFFECT):
             raise not_supported(f"the operation {operation}")
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._tasks.start(self._perform(perform, values, context, answer))

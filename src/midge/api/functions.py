@@ -73,7 +73,7 @@ def _new_latest(plane: ControlPlane, function: FunctionId, values: Mapping[str, 
     return states.pending(configuration.merge_kept(configuration.merge(blank, values), kept))
 
 
-async def _find(plane: ControlPlane, named: Named) -> FunctionVersion:
+async def find(plane: ControlPlane, named: Named) -> FunctionVersion:
     """The version that a name, a version or an alias leads to. Raises ResourceNotFoundException."""
     store = plane.services.store
     wanted = named.qualifier or LATEST
@@ -91,7 +91,7 @@ async def _find(plane: ControlPlane, named: Named) -> FunctionVersion:
 async def get_function(plane: ControlPlane, values: Mapping[str, Any], context: CallContext) -> dict[str, Any]:
     """Configuration, a link to the code that works for ten minutes, and the tags."""
     named = resolve("GetFunction", values["FunctionName"], values.get("Qualifier"), context)
-    version = await _find(plane, named)
+    version = await find(plane, named)
     location = {
         "RepositoryType": "S3",
         "Location": plane.services.code_links.make(context.base_url, version.code.digest),
@@ -111,7 +111,7 @@ async def get_function_configuration(
     plane: ControlPlane, values: Mapping[str, Any], context: CallContext
 ) -> dict[str, Any]:
     named = resolve("GetFunctionConfiguration", values["FunctionName"], values.get("Qualifier"), context)
-    return configuration.render(await _find(plane, named), named.qualifier)
+    return configuration.render(await find(plane, named), named.qualifier)
 
 
 async def list_functions(plane: ControlPlane, values: Mapping[str, Any], context: CallContext) -> dict[str, Any]:

@@ -35,12 +35,12 @@ def conflict(message: str) -> ServiceError:
     return ServiceError("ResourceConflictException", message, Type="User")
 
 
-def stale_revision() -> ServiceError:
-    """The ``RevisionId`` given is not the resource's current one."""
+def stale_revision(operations: str = "GetFunction/GetAlias") -> ServiceError:
+    """The ``RevisionId`` given is not the resource's current one, which ``operations`` tell."""
     return ServiceError(
         "PreconditionFailedException",
         "The Revision Id provided does not match the latest Revision Id. "
-        "Call the GetFunction/GetAlias API to retrieve the latest Revision Id",
+        f"Call the {operations} API to retrieve the latest Revision Id",
         Type="User",
     )
 

@@ -29,6 +29,7 @@ class Limits:
     ephemeral_storage_mb: int = 10_240
     log_tail_bytes: int = 4 * KIB
     client_context_bytes: int = 3_583
+    resource_policy_bytes: int = 20 * KIB
     tags: int = 50
     """On one resource."""
     init_seconds: float = 10.0

@@ -3,10 +3,20 @@
 from dataclasses import replace
 
 from midge.model.functions import LATEST, Alias, FunctionId, FunctionSettings, FunctionVersion
+from midge.model.policies import ResourcePolicy
 from midge.store.errors import ExistsError, InUseError, MissingError, StaleError, StoreUnavailableError
 from midge.store.paging import Page, decode_marker, encode_marker
 from midge.store.port import Everything, Scope, Usage
-from midge.store.records import FunctionKey, decode_alias, decode_settings, decode_version, encode, key, number
+from midge.store.records import (
+    FunctionKey,
+    decode_alias,
+    decode_policy,
+    decode_settings,
+    decode_version,
+    encode,
+    key,
+    number,
+)
 
 
 class MemoryStore:
@@ -16,6 +26,7 @@ class MemoryStore:
         self._versions: dict[tuple[FunctionKey, int], str] = {}
         self._aliases: dict[tuple[FunctionKey, str], str] = {}
         self._settings: dict[FunctionKey, str] = {}
+        self._policies: dict[tuple[FunctionKey, str], str] = {}
         self._last_numbers: dict[FunctionKey, int] = {}
         self._closed = False
 
@@ -25,6 +36,7 @@ class MemoryStore:
             versions=tuple(decode_version(text) for _, text in sorted(self._versions.items())),
             aliases=tuple(decode_alias(text) for _, text in sorted(self._aliases.items())),
             settings=tuple(decode_settings(text) for _, text in sorted(self._settings.items())),
+            policies=tuple(decode_policy(text) for _, text in sorted(self._policies.items())),
         )
 
     async def usage(self, account: str, region: str) -> Usage:
@@ -115,6 +127,7 @@ class MemoryStore:
         if users:
             raise InUseError(tuple(users))
         del self._versions[place]
+        self._policies.pop((key(function), version), None)
 
     async def delete_function(self, function: FunctionId) -> None:
         self._check_open()
@@ -124,6 +137,7 @@ class MemoryStore:
         self._aliases = {place: text for place, text in self._aliases.items() if place[0] != of}
         self._versions = {place: text for place, text in self._versions.items() if place[0] != of}
         self._settings.pop(of, None)
+        self._policies = {place: text for place, text in self._policies.items() if place[0] != of}
 
     async def settings(self, function: FunctionId) -> FunctionSettings:
         self._check_open()
@@ -186,6 +200,28 @@ class MemoryStore:
         self._check_open()
         if self._aliases.pop((key(function), name), None) is None:
             raise MissingError(function.qualified_arn(name))
+        self._policies.pop((key(function), name), None)
+
+    # policies
+
+    async def policy(self, function: FunctionId, qualifier: str | None) -> ResourcePolicy | None:
+        self._check_open()
+        text = self._policies.get((key(function), qualifier or ""))
+        return None if text is None else decode_policy(text)
+
+    async def replace_policy(self, policy: ResourcePolicy, expected_revision: str | None) -> None:
+        self._check_open()
+        function, wanted = policy.function, policy.qualifier or LATEST
+        if await self.version(function, wanted) is None and await self.alias(function, wanted) is None:
+            raise MissingError(policy.resource)
+        current = await self.policy(function, policy.qualifier)
+        if (None if current is None else current.revision_id) != expected_revision:
+            raise StaleError(policy.resource)
+        place = (key(function), policy.qualifier or "")
+        if policy.statements:
+            self._policies[place] = encode(policy)
+        else:
+            self._policies.pop(place, None)
 
 
 def _versions_of(alias: Alias) -> list[str]:

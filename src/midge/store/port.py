@@ -1,4 +1,4 @@
-"""The Store port: the durable truth about functions, their versions, aliases and settings.
+"""The Store port: the durable truth about functions, their versions, aliases, settings and policies.
 
 A write returns when it is on disk and not before; writes of one function become visible in the order they returned.
 Changes of what has a revision id are compare-and-swap on it. Implementations: ``sqlite`` and, for tests, ``memory``.
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from midge.model.functions import Alias, FunctionId, FunctionSettings, FunctionVersion
+from midge.model.policies import ResourcePolicy
 from midge.store.paging import Page
 
 
@@ -20,6 +21,7 @@ class Everything:
     aliases: tuple[Alias, ...]
     settings: tuple[FunctionSettings, ...]
     """Of the functions that have any."""
+    policies: tuple[ResourcePolicy, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,8 +120,24 @@ class AliasStore(Protocol):
         ...
 
 
-class Store(FunctionStore, AliasStore, Protocol):
-    """Both, and what concerns the whole."""
+class PolicyStore(Protocol):
+    """Resource policies; each goes with the function, the version or the alias that it is attached to."""
+
+    async def policy(self, function: FunctionId, qualifier: str | None) -> ResourcePolicy | None:
+        """The policy of a version or an alias, or with None of the function itself."""
+        ...
+
+    async def replace_policy(self, policy: ResourcePolicy, expected_revision: str | None) -> None:
+        """Put ``policy`` in the place of the one with that revision id, or with None where there is none.
+
+        A policy without statements is none and is forgotten. Raises MissingError if what it is attached to does not
+        exist, or StaleError.
+        """
+        ...
+
+
+class Store(FunctionStore, AliasStore, PolicyStore, Protocol):
+    """All of them, and what concerns the whole."""
 
     async def load(self) -> Everything:
         """All there is."""

@@ -6,11 +6,13 @@ Fields that a later midge adds must have defaults, so that what an earlier one w
 import msgspec
 
 from midge.model.functions import LATEST, Alias, FunctionId, FunctionSettings, FunctionVersion
+from midge.model.policies import ResourcePolicy
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 _version_decoder = msgspec.json.Decoder(FunctionVersion)
 _alias_decoder = msgspec.json.Decoder(Alias)
 _settings_decoder = msgspec.json.Decoder(FunctionSettings)
+_policy_decoder = msgspec.json.Decoder(ResourcePolicy)
 
 FunctionKey = tuple[str, str, str]
 """Account, region, name."""
@@ -37,7 +39,7 @@ def additional_number(alias: Alias) -> int | None:
     return next((number(version) for version in alias.additional_version_weights), None)
 
 
-def encode(record: FunctionVersion | Alias | FunctionSettings) -> str:
+def encode(record: FunctionVersion | Alias | FunctionSettings | ResourcePolicy) -> str:
     """A record as JSON text."""
     return _encoder.encode(record).decode("utf-8")
 
@@ -55,3 +57,8 @@ def decode_alias(text: str) -> Alias:
 def decode_settings(text: str) -> FunctionSettings:
     """The settings in a record. Raises msgspec.MsgspecError if they are none."""
     return _settings_decoder.decode(text)
+
+
+def decode_policy(text: str) -> ResourcePolicy:
+    """The policy in a record. Raises msgspec.MsgspecError if it is none."""
+    return _policy_decoder.decode(text)

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from midge.model.functions import Alias, FunctionId, FunctionSettings, FunctionVersion
 from midge.model.limits import Limits
+from midge.model.policies import ResourcePolicy
+from midge.store import policies, statements
 from midge.store import settings as settings_statements
-from midge.store import statements
 from midge.store.errors import StoreUnavailableError
 from midge.store.migrate import known_migrations, migrate
 from midge.store.paging import Page, decode_marker
@@ -120,6 +121,12 @@ class SqliteStore:
 
     async def delete_alias(self, function: FunctionId, name: str) -> None:
         await self._writer.run(partial(statements.delete_alias, function=function, name=name))
+
+    async def policy(self, function: FunctionId, qualifier: str | None) -> ResourcePolicy | None:
+        return await self._read(partial(policies.policy, function=function, qualifier=qualifier))
+
+    async def replace_policy(self, policy: ResourcePolicy, expected_revision: str | None) -> None:
+        await self._writer.run(partial(policies.replace_policy, policy=policy, expected_revision=expected_revision))
 
 
 def _open(path: Path) -> tuple[sqlite3.Connection, sqlite3.Connection]:

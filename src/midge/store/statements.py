@@ -7,6 +7,7 @@ import sqlite3
 from dataclasses import replace
 
 from midge.model.functions import LATEST, Alias, FunctionId, FunctionSettings, FunctionVersion
+from midge.store import policies
 from midge.store import settings as settings_statements
 from midge.store.errors import ExistsError, InUseError, MissingError, StaleError
 from midge.store.paging import Page, encode_marker
@@ -22,9 +23,10 @@ def load(connection: sqlite3.Connection) -> Everything:
         aliases = connection.execute("SELECT record FROM aliases ORDER BY account, region, name, alias")
         found_aliases = tuple(decode_alias(text) for (text,) in aliases)
         found_settings = settings_statements.load(connection)
+        found_policies = policies.load(connection)
     finally:
         connection.execute("COMMIT")
-    return Everything(versions=found_versions, aliases=found_aliases, settings=found_settings)
+    return Everything(versions=found_versions, aliases=found_aliases, settings=found_settings, policies=found_policies)
 
 
 def _revision(connection: sqlite3.Connection, function: FunctionId, version: str) -> str | None:
@@ -117,6 +119,7 @@ def delete_version(connection: sqlite3.Connection, function: FunctionId, version
     )
     if gone.rowcount == 0:
         raise MissingError(function.qualified_arn(version))
+    policies.delete(connection, function, version)
 
 
 def delete_function(connection: sqlite3.Connection, function: FunctionId) -> None:
@@ -125,6 +128,7 @@ def delete_function(connection: sqlite3.Connection, function: FunctionId) -> Non
     connection.execute("DELETE FROM aliases WHERE account = ? AND region = ? AND name = ?", key(function))
     connection.execute("DELETE FROM function_versions WHERE account = ? AND region = ? AND name = ?", key(function))
     settings_statements.delete(connection, function)
+    policies.delete_all(connection, function)
 
 
 def _alias_revision(connection: sqlite3.Connection, alias: Alias) -> str | None:
@@ -195,3 +199,4 @@ def delete_alias(connection: sqlite3.Connection, function: FunctionId, name: str
     )
     if gone.rowcount == 0:
         raise MissingError(function.qualified_arn(name))
+    policies.delete(connection, function, name)

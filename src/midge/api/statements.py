@@ -1,0 +1,102 @@
+"""Statements of resource policies: from the members of AddPermission to a statement, and to the JSON that AWS returns.
+
+Pure. Source: https://docs.aws.amazon.com/lambda/latest/api/API_AddPermission.html, permissions-function-services.html
+and lambda-api-permissions-ref.html
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from midge.model.errors import ServiceError, invalid_parameter
+from midge.model.limits import Limits
+from midge.model.policies import PolicyStatement, ResourcePolicy
+
+_ACCOUNT = re.compile(r"\d{12}")
+_SERVICE = re.compile(r"[a-zA-Z0-9_-]+(\.[a-zA-Z0-9_-]+)*\.(amazonaws\.com(\.cn)?|amazon\.com|aws\.internal)")
+_ARN = re.compile(r"arn:aws[a-zA-Z-]*:(iam|sts)::\d{12}:(root|(user|role|assumed-role|federated-user)/.+)")
+_CONDITIONS = (
+    ("SourceAccount", "StringEquals", "AWS:SourceAccount"),
+    ("EventSourceToken", "StringEquals", "lambda:EventSourceToken"),
+    ("PrincipalOrgID", "StringEquals", "aws:PrincipalOrgID"),
+    ("FunctionUrlAuthType", "StringEquals", "lambda:FunctionUrlAuthType"),
+    ("InvokedViaFunctionUrl", "Bool", "lambda:InvokedViaFunctionUrl"),
+    ("SourceArn", "ArnLike", "AWS:SourceArn"),
+)
+"""Member, operator, key: in the order in which AWS writes the operators."""
+_ONLY_WITH = {"FunctionUrlAuthType": "lambda:InvokeFunctionUrl", "InvokedViaFunctionUrl": "lambda:InvokeFunction"}
+
+
+def statement_of(values: Mapping[str, Any]) -> PolicyStatement:
+    """The statement that AddPermission asks for. Raises InvalidParameterValueException."""
+    for member, action in _ONLY_WITH.items():
+        if values.get(member) is not None and values["Action"] != action:
+            raise invalid_parameter(f"{member} is only supported for {action} action")
+    kind, principal = _principal(values["Principal"])
+    conditions: dict[str, dict[str, str]] = {}
+    for member, operator, name in _CONDITIONS:
+        value = values.get(member)
+        if value is not None and value != "":
+            conditions.setdefault(operator, {})[name] = str(value).lower() if isinstance(value, bool) else value
+    return PolicyStatement(
+        sid=values["StatementId"],
+        principal_kind=kind,
+        principal=principal,
+        action=values["Action"],
+        conditions=conditions,
+    )
+
+
+def _principal(text: str) -> tuple[str, str]:
+    """Kind and name of what a caller wrote: a service, an account, everybody, or an ARN."""
+    if text == "*":
+        return "*", text
+    if _ACCOUNT.fullmatch(text):
+        return "AWS", f"arn:aws:iam::{text}:root"
+    if _ARN.fullmatch(text):
+        return "AWS", text
+    if _SERVICE.fullmatch(text):
+        return "Service", text
+    raise invalid_parameter("The provided principal was invalid. Please check the principal and try again.")
+
+
+def render_statement(statement: PolicyStatement, resource: str) -> dict[str, Any]:
+    """The statement as a document, its members in AWS's order."""
+    kind, principal = statement.principal_kind, statement.principal
+    rendered: dict[str, Any] = {
+        "Sid": statement.sid,
+        "Effect": statement.effect,
+        "Principal": principal if kind == "*" else {kind: principal},
+        "Action": statement.action,
+        "Resource": resource,
+    }
+    if statement.conditions:
+        operators = dict.fromkeys(operator for _, operator, _ in _CONDITIONS)
+        rendered["Condition"] = {
+            operator: dict(statement.conditions[operator]) for operator in operators if operator in statement.conditions
+        }
+    return rendered
+
+
+def render_policy(policy: ResourcePolicy) -> str:
+    """The policy as JSON text without blanks."""
+    statements = [render_statement(statement, policy.resource) for statement in policy.statements]
+    return as_text({"Version": "2012-10-17", "Id": "default", "Statement": statements})
+
+
+def as_text(document: Mapping[str, Any]) -> str:
+    """JSON without blanks."""
+    return msgspec.json.encode(document).decode("utf-8")
+
+
+def check_size(policy: ResourcePolicy, limits: Limits) -> None:
+    """Raise PolicyLengthExceededException if the policy is longer than AWS allows."""
+    size = len(render_policy(policy).encode("utf-8"))
+    if size > limits.resource_policy_bytes:
+        raise ServiceError(
+            "PolicyLengthExceededException",
+            f"The final policy size ({size}) is bigger than the limit ({limits.resource_policy_bytes}).",
+            Type="User",
+        )
