@@ -5,7 +5,6 @@
 
 import asyncio
 import gc
-import os
 import random
 import resource
 import signal
@@ -48,7 +47,7 @@ from midge.observe.logs import LogWriter
 from midge.observe.metrics import Metrics
 from midge.runtimes.catalogue import Catalogue, discover, node_modules_directory
 from midge.sandbox import rootless
-from midge.sandbox.cgroups import PREFIX, open_cgroups
+from midge.sandbox.cgroups import open_cgroups, unique_name
 from midge.sandbox.namespaces import NamespaceSandbox
 from midge.sandbox.port import Sandbox
 from midge.sandbox.process import ProcessSandbox
@@ -239,7 +238,7 @@ def _sandbox(
         programs=catalogue,
         endpoint=lambda: listeners[0].protocols(limits.endpoint_connections_per_environment, inside=True),
         endpoint_port=config.server.port,
-        cgroups=open_cgroups(f"{PREFIX}{os.getpid()}", limits.processes_per_environment),
+        cgroups=open_cgroups(unique_name(), limits.processes_per_environment),
         clock=clock,
         limits=limits,
     )

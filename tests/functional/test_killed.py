@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import threading
 import time
@@ -46,9 +47,10 @@ def alive(processes: set[tuple[int, int]]) -> set[tuple[int, int]]:
     return left
 
 
-def cgroups_of(pid: int) -> list[Path]:
+def cgroups_of(pid: int) -> list[str]:
     """Control groups that a midge with this pid has made."""
-    return list(Path("/sys/fs/cgroup").glob(f"**/midge-{pid}"))
+    trees = os.walk("/sys/fs/cgroup")
+    return [f"{tree}/{name}" for tree, names, _ in trees for name in names if name.startswith(f"midge-{pid}-")]
 
 
 class Traffic:

@@ -65,7 +65,7 @@ def alive(pids: set[int], started_after: float) -> set[int]:
 
 def groups_of(pid: int) -> list[str]:
     """Control groups that a sandbox in process ``pid`` has made; other sandboxes come and go meanwhile."""
-    return [place for place, _, _ in os.walk("/sys/fs/cgroup") if place.endswith(f"/midge-{pid}")]
+    return [place for place, _, _ in os.walk("/sys/fs/cgroup") if Path(place).name.startswith(f"midge-{pid}-")]
 
 
 def named(mark: str) -> list[str]:

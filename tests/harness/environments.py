@@ -7,7 +7,6 @@ environment, whose Runtime API is a script: it hands out what ``invoke`` is give
 import asyncio
 import contextlib
 import json
-import os
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ import uvloop
 from midge.clock import SystemClock
 from midge.model.limits import Limits
 from midge.runtimes.catalogue import Catalogue, discover, node_modules_directory
-from midge.sandbox.cgroups import Cgroups, open_cgroups
+from midge.sandbox.cgroups import Cgroups, open_cgroups, unique_name
 from midge.sandbox.namespaces import NamespaceSandbox
 from midge.sandbox.port import ProcessExit, Sandbox, SandboxedEnvironment, StartRequest
 from midge.sandbox.process import ProcessSandbox
@@ -304,7 +303,7 @@ def namespace_sandbox(
         programs=catalogue(preload),
         endpoint=lambda: endpoint,
         endpoint_port=ENDPOINT_PORT,
-        cgroups=cgroups or open_cgroups(f"midge-{os.getpid()}", limits.processes_per_environment),
+        cgroups=cgroups or open_cgroups(unique_name(), limits.processes_per_environment),
         clock=SystemClock(),
         limits=limits,
     )

@@ -33,7 +33,6 @@ class EnvironmentPools:
         """A pool without environments. ``task_root`` is the unpacked package."""
         pool = EnvironmentPool(self._platform, version, task_root, self._pools.discard)
         self._pools.add(pool)
-        self._platform.tasks.start(self._expect(version.runtime, task_root))
         if self._sweep is None:
             self._arm()
         return pool
@@ -41,6 +40,10 @@ class EnvironmentPools:
     def reserve(self, function: FunctionId, count: int | None) -> None:
         """Give all pools of a function together ``count`` places of their own, or None to let them share again."""
         self._platform.concurrency.reserve(function, count)
+
+    def expect(self, version: FunctionVersion, task_root: Path) -> None:
+        """Prepare for invocations of ``version``, whose package is there now."""
+        self._platform.tasks.start(self._expect(version.runtime, task_root))
 
     async def _expect(self, runtime: str, task_root: Path) -> None:
         """Let the sandbox prepare for a runtime that functions have."""

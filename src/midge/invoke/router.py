@@ -23,6 +23,10 @@ class PoolMaker(Protocol):
 
     def make(self, version: FunctionVersion, task_root: Path) -> EnvironmentPool: ...
 
+    def expect(self, version: FunctionVersion, task_root: Path) -> None:
+        """It may be invoked from now on."""
+        ...
+
     def reserve(self, function: FunctionId, count: int | None) -> None: ...
 
 
@@ -73,6 +77,8 @@ class Router:
             if changed:
                 old, known.pool = known.pool, self._pools.make(version, task_root)
                 old.drain()
+        if version.state in _INVOCABLE:
+            self._pools.expect(version, task_root)
         self._forget(version.function)
 
     def remove_version(self, function: FunctionId, version: str) -> None:

@@ -7,6 +7,7 @@ Source: https://docs.kernel.org/admin-guide/cgroup-v1/ and cgroup-v2.html.
 """
 
 import contextlib
+import fcntl
 import os
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +16,12 @@ from midge.model.limits import MIB
 from midge.sandbox.inside import janitor
 
 PREFIX = "midge-"
+
+
+def unique_name() -> str:
+    """A name for our directory that no other midge has, whatever pid namespace it is in."""
+    return f"{PREFIX}{os.getpid()}-{os.urandom(4).hex()}"
+
 
 _CPU_SHARES_PER_CORE = 1024
 _MEMORY_MB_PER_CORE = 1769
@@ -132,25 +139,39 @@ class _CgroupV1:
         return _remove_all(list(self._directories.values()))
 
 
+class _Claim:
+    """A directory of ours, locked as long as we live: so others can tell it from one that was left behind."""
+
+    def __init__(self, path: Path) -> None:
+        path.mkdir(exist_ok=True)
+        self.path = path
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+
+    def close(self) -> None:
+        """Remove it, unless something still lives there; in any case let go of it."""
+        _remove_all([self.path])
+        os.close(self._descriptor)
+
+
 class CgroupsV1:
     """One directory of ours in each hierarchy that we may write to."""
 
     def __init__(self, hierarchies: dict[str, Path], name: str, processes: int) -> None:
-        self._roots = {controller: path / name for controller, path in hierarchies.items()}
+        self._claims = {controller: _Claim(path / name) for controller, path in hierarchies.items()}
         self._processes = processes
-        for root in self._roots.values():
-            root.mkdir(exist_ok=True)
         self.limits_memory = "memory" in hierarchies
         self.description = "v1: " + ", ".join(sorted(hierarchies))
 
     def create(self, name: str) -> Cgroup:
-        return _CgroupV1({controller: root / name for controller, root in self._roots.items()}, self._processes)
+        return _CgroupV1({controller: claim.path / name for controller, claim in self._claims.items()}, self._processes)
 
     def directories(self) -> list[Path]:
-        return list(self._roots.values())
+        return [claim.path for claim in self._claims.values()]
 
     def close(self) -> None:
-        _remove_all(list(self._roots.values()))
+        for claim in self._claims.values():
+            claim.close()
 
 
 class _CgroupV2:
@@ -188,22 +209,21 @@ class CgroupsV2:
     """One directory of ours in the unified hierarchy, with the controllers that were delegated to us."""
 
     def __init__(self, parent: Path, name: str, controllers: frozenset[str], processes: int) -> None:
-        self._root = parent / name
+        self._claim = _Claim(parent / name)
         self._controllers = controllers
         self._processes = processes
-        self._root.mkdir(exist_ok=True)
-        _write(self._root / "cgroup.subtree_control", " ".join(f"+{name}" for name in sorted(controllers)))
+        _write(self._claim.path / "cgroup.subtree_control", " ".join(f"+{name}" for name in sorted(controllers)))
         self.limits_memory = "memory" in controllers
         self.description = "v2: " + ", ".join(sorted(controllers))
 
     def create(self, name: str) -> Cgroup:
-        return _CgroupV2(self._root / name, self._controllers, self._processes)
+        return _CgroupV2(self._claim.path / name, self._controllers, self._processes)
 
     def directories(self) -> list[Path]:
-        return [self._root]
+        return [self._claim.path]
 
     def close(self) -> None:
-        _remove_all([self._root])
+        self._claim.close()
 
 
 class _NoCgroup:
@@ -310,17 +330,26 @@ def _handed_down(directory: Path) -> frozenset[str]:
 
 
 def _sweep(parent: Path) -> None:
-    """Remove what a midge left behind that was killed together with its janitor."""
+    """Remove what a midge left behind that was killed together with its janitor: directories that nobody claims.
+
+    A process id would say nothing: it may be another one's in another pid namespace.
+    """
     for directory in parent.glob(f"{PREFIX}*"):
-        pid = directory.name.removeprefix(PREFIX)
-        if pid.isdigit() and not Path(f"/proc/{pid}").exists():
-            janitor.remove(str(directory))
+        with contextlib.suppress(FileNotFoundError):
+            descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                janitor.remove(str(directory))
+            except BlockingIOError:
+                continue
+            finally:
+                os.close(descriptor)
 
 
 def open_cgroups(name: str, processes: int) -> Cgroups:
     """The best that this machine gives: groups below a directory ``name``, each of at most ``processes``.
 
-    ``name`` is ``PREFIX`` and the pid of the process that will remove it.
+    ``name`` begins with ``PREFIX`` and is nobody else's.
     """
     places, groups = _mount_points(), _own_groups()
     try:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from midge.model.limits import Limits
 from midge.sandbox import seccomp
-from midge.sandbox.cgroups import open_cgroups
+from midge.sandbox.cgroups import open_cgroups, unique_name
 from midge.sandbox.zygote import INSIDE_FILES
 
 _PROBE_SECONDS = 20
@@ -63,7 +63,7 @@ _RUN_PROBE = "import sys; sys.path.insert(0, sys.argv.pop(1)); import probe; pro
 
 
 def _cgroups() -> Finding:
-    cgroups = open_cgroups(f"midge-doctor-{os.getpid()}", Limits().processes_per_environment)
+    cgroups = open_cgroups(unique_name(), Limits().processes_per_environment)
     cgroups.close()
     held = "" if cgroups.limits_memory else "; memory is held by rlimits, CPU share is not"
     return Finding("cgroups", cgroups.limits_memory, cgroups.description + held, needed=False)

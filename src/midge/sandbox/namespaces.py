@@ -107,12 +107,13 @@ class NamespaceSandbox:
                 raise SandboxError(f"this machine has no {runtime}") from None
             loop = asyncio.get_running_loop()
             loaded = await loop.run_in_executor(self._thread, program.profits, task_root)
-            key = (runtime, loaded)
-            if len(self._packages) >= _REMEMBERED_PACKAGES:
-                del self._packages[next(iter(self._packages))]
-            self._packages[runtime, task_root] = key
+            key = (runtime, bool(loaded))
+            if loaded is not None:
+                if len(self._packages) >= _REMEMBERED_PACKAGES:
+                    del self._packages[next(iter(self._packages))]
+                self._packages[runtime, task_root] = key
             if key not in self._lines:
-                self._lines[key] = _Line(program, loaded=loaded)
+                self._lines[key] = _Line(program, loaded=bool(loaded))
         return self._lines[key]
 
     def _stems(self, line: _Line) -> StemPool[Stem]:

@@ -97,11 +97,14 @@ class Program:
         """Whether the command itself waits for its function."""
         return bool(self.waiting_arguments)
 
-    def profits(self, task_root: Path) -> bool:
+    def profits(self, task_root: Path) -> bool | None:
         """Whether a function may import what is preloaded: its files mention it and it does not bring its own.
 
         Looks at the function's own Python files, not deep in what it brings along; a wrong answer costs time, no more.
+        None when the package is not there yet.
         """
+        if not task_root.is_dir():
+            return None
         if not self.preload or any((task_root / name).exists() for name in self.preload):
             return False
         files = itertools.chain(task_root.glob("*.py"), task_root.glob("*/*.py"))

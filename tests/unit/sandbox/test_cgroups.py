@@ -222,10 +222,13 @@ def test_a_group_goes_when_it_is_empty_and_not_before(kernel: Kernel) -> None:
 
 
 def test_what_a_dead_midge_left_is_removed_and_a_living_one_s_is_not(kernel: Kernel) -> None:
-    """Groups named for a process that is gone are swept away at the next start; all others stay."""
+    """Groups that no midge holds on to are swept away at the next start; all others stay."""
     kernel.v1("memory")
-    kept = {f"{PREFIX}1", f"{PREFIX}doctor", "other"}
-    for name in (*kept, f"{PREFIX}4194305/environment-1"):  # beyond the kernel's largest pid
+    living = open_cgroups(f"{PREFIX}living", 100)
+    for name in ("other", f"{PREFIX}dead/environment-1"):
         (kernel.root / "memory" / name).mkdir(parents=True)
-    open_cgroups(NAME, 100)
-    assert {path.name for path in (kernel.root / "memory").iterdir()} == {*kept, NAME}
+    ours = open_cgroups(NAME, 100)
+    assert {path.name for path in (kernel.root / "memory").iterdir()} == {"other", f"{PREFIX}living", NAME}
+    living.close()
+    ours.close()
+    assert {path.name for path in (kernel.root / "memory").iterdir()} == {"other"}
