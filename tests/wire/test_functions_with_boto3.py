@@ -264,6 +264,20 @@ def test_permissions_through_boto3(midge: Midge) -> None:
         client.get_policy(FunctionName="f")
 
 
+def test_recursion_and_code_signing_through_boto3(midge: Midge) -> None:
+    """boto3 reads the recursion setting it has put, and no code signing configuration where there is none."""
+    client = midge.client()
+    create(client)
+    assert client.get_function_recursion_config(FunctionName="f")["RecursiveLoop"] == "Terminate"
+    assert client.put_function_recursion_config(FunctionName="f", RecursiveLoop="Allow")["RecursiveLoop"] == "Allow"
+    assert client.get_function_recursion_config(FunctionName="f")["RecursiveLoop"] == "Allow"
+    with pytest.raises(ClientError) as refused:
+        client.put_function_recursion_config(FunctionName="f", RecursiveLoop="Sometimes")
+    assert refused.value.response["Error"]["Code"] == "ValidationException"
+    found = client.get_function_code_signing_config(FunctionName="f")
+    assert (found["CodeSigningConfigArn"], found["FunctionName"]) == ("", "f")
+
+
 def test_errors_arrive_as_boto3_knows_them(midge: Midge) -> None:
     """Each error has the class, status and message that boto3's users match on."""
     client = midge.client()

@@ -10,7 +10,19 @@ from typing import Any
 
 import structlog
 
-from midge.api import account, aliases, concurrency, function_updates, functions, permissions, states, tags, versions
+from midge.api import (
+    account,
+    aliases,
+    code_signing,
+    concurrency,
+    function_updates,
+    functions,
+    permissions,
+    recursion,
+    states,
+    tags,
+    versions,
+)
 from midge.api.code_keeper import CodeKeeper
 from midge.api.control_plane import ControlPlane
 from midge.api.locks import KeyedLocks
@@ -45,12 +57,15 @@ OPERATIONS: Mapping[str, Operation] = {
     "AddPermission": permissions.add_permission,
     "RemovePermission": permissions.remove_permission,
     "GetPolicy": permissions.get_policy,
+    "GetFunctionCodeSigningConfig": code_signing.get_function_code_signing_config,
+    "PutFunctionRecursionConfig": recursion.put_function_recursion_config,
+    "GetFunctionRecursionConfig": recursion.get_function_recursion_config,
     "TagResource": tags.tag_resource,
     "UntagResource": tags.untag_resource,
     "ListTags": tags.list_tags,
 }
-KEPT_WITHOUT_EFFECT = frozenset({"AddPermission"})
-"""Operations whose input is kept and returned, and that nothing acts on yet: nobody who calls midge is told no."""
+KEPT_WITHOUT_EFFECT = frozenset({"AddPermission", "PutFunctionRecursionConfig"})
+"""Operations whose input is kept and returned, and that nothing acts on yet."""
 ANSWERED_BY_THE_LISTENER = frozenset({"Invoke"})
 """Operations that never come here: the data plane, ``midge.api.invocations``."""
 

@@ -93,6 +93,8 @@ class FunctionSettings:
     tags: Mapping[str, str] = field(default_factory=dict[str, str])
     reserved_concurrency: int | None = None
     """Executions at once that are this function's alone, and its most; 0 lets nothing run."""
+    recursive_loop: str = "Terminate"
+    """Or ``Allow``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,36 @@
+"""Whether recursive loops of a function end by themselves. Kept; nothing detects such loops yet.
+
+Source: https://docs.aws.amazon.com/lambda/latest/api/API_PutFunctionRecursionConfig.html and invocation-recursion.html
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from midge.api.control_plane import ControlPlane
+from midge.api.names import resolve_function
+from midge.api.services import CallContext
+
+
+async def put_function_recursion_config(
+    plane: ControlPlane, values: Mapping[str, Any], context: CallContext
+) -> dict[str, Any]:
+    """Says aloud that a choice has no effect when it is a new one."""
+    function = resolve_function("PutFunctionRecursionConfig", values["FunctionName"], context)
+    wanted = values["RecursiveLoop"]
+    lock = plane.locks.of(function)
+    async with lock:
+        await plane.latest(function)
+        settings = await plane.services.store.settings(function)
+        if settings.recursive_loop != wanted:
+            await plane.services.store.replace_settings(replace(settings, recursive_loop=wanted))
+            plane.say_kept(function, ["RecursiveLoop"])
+    return {"RecursiveLoop": wanted}
+
+
+async def get_function_recursion_config(
+    plane: ControlPlane, values: Mapping[str, Any], context: CallContext
+) -> dict[str, Any]:
+    function = resolve_function("GetFunctionRecursionConfig", values["FunctionName"], context)
+    await plane.latest(function)
+    return {"RecursiveLoop": (await plane.services.store.settings(function)).recursive_loop}
