@@ -47,7 +47,7 @@ def delete(connection: sqlite3.Connection, function: FunctionId) -> None:
 
 def usage(connection: sqlite3.Connection, account: str, region: str) -> Usage:
     functions, code_bytes = connection.execute(
-        "SELECT count(*) FILTER (WHERE number = 0), coalesce(sum(json_extract(record, '$.code.size_bytes')), 0)"
+        "SELECT count(*) FILTER (WHERE number = 0), coalesce(sum(code_bytes), 0)"
         " FROM function_versions WHERE account = ? AND region = ?",
         (account, region),
     ).fetchone()

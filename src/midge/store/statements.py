@@ -39,9 +39,13 @@ def _revision(connection: sqlite3.Connection, function: FunctionId, version: str
 
 def _insert_version(connection: sqlite3.Connection, version: FunctionVersion) -> None:
     connection.execute(
-        "INSERT INTO function_versions (account, region, name, number, revision_id, record) VALUES (?, ?, ?, ?, ?, ?)",
-        (*key(version.function), number(version.version), version.revision_id, encode(version)),
-    )
+        "INSERT INTO function_versions (account, region, name, number, revision_id, code_bytes, record)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (
+            *key(version.function), number(version.version), version.revision_id, version.code.size_bytes,
+            encode(version),
+        ),
+    )  # fmt: skip
 
 
 def create_function(connection: sqlite3.Connection, latest: FunctionVersion, settings: FunctionSettings | None) -> None:
@@ -62,9 +66,13 @@ def _expect(found: str | None, wanted: str, arn: str) -> None:
 def replace_version(connection: sqlite3.Connection, version: FunctionVersion, expected_revision: str) -> None:
     _expect(_revision(connection, version.function, version.version), expected_revision, version.arn)
     connection.execute(
-        "UPDATE function_versions SET revision_id = ?, record = ? WHERE account = ? AND region = ? AND name = ? AND number = ?",
-        (version.revision_id, encode(version), *key(version.function), number(version.version)),
-    )
+        "UPDATE function_versions SET revision_id = ?, code_bytes = ?, record = ?"
+        " WHERE account = ? AND region = ? AND name = ? AND number = ?",
+        (
+            version.revision_id, version.code.size_bytes, encode(version), *key(version.function),
+            number(version.version),
+        ),
+    )  # fmt: skip
 
 
 def publish_version(connection: sqlite3.Connection, draft: FunctionVersion, latest_revision: str) -> FunctionVersion:

@@ -13,7 +13,9 @@ from midge.model.functions import FunctionId, FunctionSettings
 from midge.model.limits import Limits
 from midge.store.errors import ExistsError, StorageFullError, StoreUnavailableError
 from midge.store.migrate import Migration, known_migrations, migrate
+from midge.store.port import Usage
 from midge.store.settings import load as load_settings
+from midge.store.settings import usage
 from midge.store.sqlite import SqliteStore
 from midge.store.writer import Writer
 
@@ -280,4 +282,20 @@ def test_tags_move_out_of_what_earlier_versions_wrote() -> None:
     assert settings == FunctionSettings(function=FunctionId(**function), tags={"a": "ü", "b.c": ""})
     rows = connection.execute("SELECT record FROM function_versions ORDER BY name").fetchall()
     assert [json.loads(text) for (text,) in rows] == [{**record, "kept": {"KMSKeyArn": "k"}}, other]
+    connection.close()
+
+
+def test_the_code_that_was_there_counts() -> None:
+    """Versions that an earlier midge stored are counted with the size of their code after the migration, from an index."""
+    connection = connect()
+    migrations = known_migrations()
+    migrate(connection, migrations[:3])
+    for name, of_version, size in (("f", 0, 5), ("f", 1, 7), ("g", 0, 11)):
+        record = json.dumps({"code": {"size_bytes": size}})
+        connection.execute("INSERT INTO function_versions VALUES ('a', 'r', ?, ?, '1', ?)", (name, of_version, record))
+    migrate(connection, migrations)
+    assert usage(connection, "a", "r") == Usage(functions=2, code_bytes=23, reserved_concurrency=0)
+    counting = "EXPLAIN QUERY PLAN SELECT number, code_bytes FROM function_versions WHERE account = ? AND region = ?"
+    ((*_, plan),) = connection.execute(counting, ("a", "r"))
+    assert "COVERING INDEX function_versions_usage" in plan
     connection.close()
