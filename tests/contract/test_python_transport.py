@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness.environments import ACCEPTED, Call, ScriptedApi, write_package
+from harness.environments import ACCEPTED, Call, ScriptedApi, hang_up, write_package
 
 import midge.runtimes.python as python_runtime
 
@@ -54,6 +54,7 @@ class Api:
     held: list[ScriptedApi] = field(default_factory=list[ScriptedApi])
     served: int = 0
     idle: asyncio.Event = field(default_factory=asyncio.Event)
+    connections: set[ScriptedApi] = field(default_factory=set[ScriptedApi])
 
     def on_call(self, api: ScriptedApi, call: Call) -> None:
         self.calls.append(call)
@@ -132,6 +133,8 @@ async def _run(transport: str, package: Path, api: Api) -> Run:
     finally:
         idle.cancel()
         server.close()
+        hang_up(api)
+        await asyncio.sleep(0)
     calls = [Call(c.method, c.path, {**c.headers, "host": "api"}, c.body) for c in api.calls]
     return Run(calls, output.decode(), code)
 

@@ -50,7 +50,9 @@ class Call:
 
 
 class Script(Protocol):
-    """Decides what a runtime's requests are answered with."""
+    """Decides what a runtime's requests are answered with; knows the connections, to end them."""
+
+    connections: "set[ScriptedApi]"
 
     def on_call(self, api: "ScriptedApi", call: Call) -> None: ...
 
@@ -65,6 +67,10 @@ class ScriptedApi(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
+        self._script.connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._script.connections.discard(self)
 
     def data_received(self, data: bytes) -> None:
         self._parser.feed_data(data)
@@ -86,6 +92,12 @@ class ScriptedApi(asyncio.Protocol):
         self._script.on_call(self, self._call)
 
 
+def hang_up(script: Script) -> None:
+    """End every connection of a runtime that is gone."""
+    for api in list(script.connections):
+        api.transport.abort()
+
+
 class Driven:
     """An environment and the script of its Runtime API."""
 
@@ -94,6 +106,7 @@ class Driven:
         self.output = b""
         self.output_bytes = 0
         self.exits: list[ProcessExit] = []
+        self.connections: set[ScriptedApi] = set()
         self.ready = asyncio.Event()
         self.ended = asyncio.Event()
         self._hanging: ScriptedApi | None = None
@@ -112,6 +125,7 @@ class Driven:
     def on_exit(self, end: ProcessExit) -> None:
         self.exits.append(end)
         self.ended.set()
+        hang_up(self)
 
     def runtime_api(self) -> ScriptedApi:
         return ScriptedApi(self)
@@ -284,6 +298,7 @@ class Workshop:
 
     def close(self) -> None:
         self.run(self.sandbox.close())
+        self.run(asyncio.sleep(0))  # for connections to notice
         self._runner.close()
 
 

@@ -129,10 +129,14 @@ def handler(wait_seconds, context):
 """
 
 
-@pytest.mark.parametrize(("wait_seconds", "runtime"), [(0, "python3.11"), (10, "python3.11")])
-def test_init_is_closed_to_it(shop: Workshop, tmp_path: Path, wait_seconds: int, runtime: str) -> None:
+@pytest.mark.parametrize(
+    ("wait_seconds", "more"),
+    [(0, {}), (10, {}), (0, {"PYTHONUNBUFFERED": "1"}), (2, {"PYTHONUNBUFFERED": "1"})],
+    ids=["forked, early", "forked, made small", "direct, early", "direct, later"],
+)
+def test_init_is_closed_to_it(shop: Workshop, tmp_path: Path, wait_seconds: int, more: dict[str, Any]) -> None:
     """Neither early nor after it has made itself small can the first process be read, written or taken over."""
-    opened, written, _ = run(shop, tmp_path, INIT, wait_seconds, runtime=runtime)
+    opened, written, _ = run(shop, tmp_path, INIT, wait_seconds, **more)
     assert opened == []
     assert written == []
 
@@ -166,7 +170,7 @@ def handler(event, context):
     return [status, os.getgroups(), open("/proc/self/uid_map").read().split()]
 """
     status, groups, mapping = run(shop, tmp_path, source)
-    assert {int(status[f"Cap{kind}"], 16) for kind in ("Inh", "Prm", "Eff", "Bnd", "Amb")} == {0}
+    assert {int(status[kind], 16) for kind in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {0}
     assert (status["NoNewPrivs"].strip(), status["Seccomp"].strip()) == ("1", "2")
     assert status["Uid"].split() == ["993"] * 4
     assert groups == []
