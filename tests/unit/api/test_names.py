@@ -4,7 +4,7 @@ import re
 
 import pytest
 from api_bench import CONTEXT
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from midge.api.names import resolve, resolve_function, resolve_new
@@ -96,6 +96,7 @@ def test_an_arn_is_parsed_into_its_parts(name: str, qualifier: str | None, accou
     assert (found.name, found.qualifier, found.account, found.region) == (name, qualifier, account, "eu-central-1")
 
 
+@settings(deadline=None)  # the first example reads the service model
 @given(text=st.text(alphabet=st.sampled_from("ab1-:_$.LATESfunctionarw "), max_size=60) | st.text(max_size=20))
 def test_we_take_what_the_service_model_takes(text: str) -> None:
     """A reference is parsed exactly when the model's pattern for it matches."""
