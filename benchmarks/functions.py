@@ -43,6 +43,7 @@ def variables(api: str, task_root: Path) -> dict[str, str]:
         "HOME": os.environ.get("HOME", "/"),
         "LANG": "C.UTF-8",
         "TZ": ":UTC",
+        "PYTHONDONTWRITEBYTECODE": "1",  # the code comes as it is deployed, and where it is cannot be written to
         "AWS_LAMBDA_RUNTIME_API": api,
         "LAMBDA_TASK_ROOT": str(task_root),
         "PYTHONPATH": str(task_root),
