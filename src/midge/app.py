@@ -51,6 +51,7 @@ from midge.sandbox.cgroups import open_cgroups, unique_name
 from midge.sandbox.namespaces import NamespaceSandbox
 from midge.sandbox.port import Sandbox
 from midge.sandbox.process import ProcessSandbox
+from midge.store.errors import StoreError
 from midge.store.lock import DirectoryLock
 from midge.store.secret import read_or_create_secret
 from midge.store.sqlite import SqliteStore
@@ -60,13 +61,20 @@ from midge.wire.model import load_service_model
 _log = structlog.get_logger("midge")
 
 
+class StartError(Exception):
+    """midge cannot start here: the address is taken, the data directory is another's or cannot be used."""
+
+
 def run(config: Config, *, isolated: bool) -> int:
     """Serve until SIGINT or SIGTERM; returns the exit code. ``isolated``: function code runs in namespaces.
 
-    Raises StoreUnavailableError if another midge uses the data directory, OSError if the address is taken.
+    Raises StartError.
     """
     configure()
-    lock = DirectoryLock(config.data_dir)
+    try:
+        lock = DirectoryLock(config.data_dir)
+    except (OSError, StoreError) as error:
+        raise StartError(str(error)) from error
     try:
         if isolated:
             rootless.enter()
@@ -89,8 +97,11 @@ async def _serve(config: Config, *, isolated: bool) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
-        listener = await _open(config, stack, isolated=isolated)
-        port = await listener.listen(config.server.host, config.server.port)
+        try:
+            listener = await _open(config, stack, isolated=isolated)
+            port = await listener.listen(config.server.host, config.server.port)
+        except (OSError, StoreError) as error:
+            raise StartError(str(error)) from error
         gc.collect()
         gc.freeze()  # what has been made by now stays for good; collections need not look at it again
         _log.info("midge is ready", version=midge.__version__, host=config.server.host, port=port, isolated=isolated)

@@ -30,7 +30,10 @@ def serve(config_file: Path | None, **options: Any) -> None:
 
     from midge import app  # the other commands start without what only the server needs
 
-    sys.exit(app.run(config, isolated=isolated))
+    try:
+        sys.exit(app.run(config, isolated=isolated))
+    except app.StartError as error:
+        raise click.ClickException(f"midge cannot start: {error}") from error
 
 
 def will_isolate(config: Config) -> bool:
