@@ -16,7 +16,7 @@ from midge.api.services import ApiServices
 from midge.blobs.packages import PackageError
 from midge.clock import Clock
 from midge.model.functions import Code, FunctionId, FunctionVersion
-from midge.store.errors import MissingError, StaleError, StoreError
+from midge.store.errors import StoreError
 from midge.tasks import TaskOwner
 
 
@@ -68,14 +68,21 @@ class Preparation:
         return states.ready(version, revision)
 
     async def _record(self, version: FunctionVersion, outcome: FunctionVersion, replaced: Code | None) -> None:
-        try:
-            await self._services.store.replace_version(outcome, version.revision_id)
-        except (MissingError, StaleError):
+        """Tell the router, then record: whoever reads that a version is ready must find that it is.
+
+        The function's lock is held, so that nothing comes between the look at the store and the write.
+        """
+        store, router = self._services.store, self._services.router
+        current = await store.version(version.function, version.version)
+        if current is None or current.revision_id != version.revision_id:
             self._log.info("version_gone_while_preparing", function=version.arn)
         else:
-            if outcome.last_update_status == "Failed" and outcome.state != "Failed":
-                return  # the update failed: the router goes on with the version, and the code, that it has
-            self._services.router.put_version(outcome, self._services.packages.path(outcome.code))
+            update_failed = outcome.last_update_status == "Failed" and outcome.state != "Failed"
+            if not update_failed:
+                router.put_version(outcome, self._services.packages.path(outcome.code))
+            await store.replace_version(outcome, version.revision_id)
+            if update_failed:
+                return  # the router goes on with the version, and the code, that it has
         if replaced is not None:
             self._codes.release(replaced)
 

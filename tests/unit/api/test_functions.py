@@ -8,7 +8,9 @@ from api_bench import ARN, ROLE, Bench, make_zip
 
 from midge.blobs.digests import code_of
 from midge.model.errors import ServiceError
+from midge.model.functions import FunctionVersion
 from midge.store.errors import StorageFullError
+from midge.store.memory import MemoryStore
 
 
 def test_a_function_is_pending_then_active(bench: Bench) -> None:
@@ -30,6 +32,27 @@ def test_a_function_is_pending_then_active(bench: Bench) -> None:
         assert (bench.router.roots[f"{ARN}:$LATEST"] / "app.py").read_bytes().startswith(b"def handler")
 
     bench.run(scenario)
+
+
+def test_whoever_reads_that_a_function_is_active_can_invoke_it(bench: Bench) -> None:
+    """When the store says Active, or an update Successful, the router has known it before."""
+    known: list[tuple[str, str]] = []
+
+    class Store(MemoryStore):
+        async def replace_version(self, version: FunctionVersion, expected_revision: str) -> None:
+            if version.state == "Active" and version.last_update_status == "Successful":
+                known.append((version.revision_id, bench.router.versions[version.arn].revision_id))
+            await super().replace_version(version, expected_revision)
+
+    async def scenario(bench: Bench) -> None:
+        await bench.created()
+        await bench.call("UpdateFunctionCode", FunctionName="f", ZipFile=make_zip(b"def handler(event, context): 1"))
+        await bench.settle()
+
+    bench.store = Store()
+    bench.run(scenario)
+    assert len(known) == 2
+    assert all(stored == routed for stored, routed in known)
 
 
 def test_the_configuration_has_every_member_that_aws_returns(bench: Bench) -> None:
