@@ -154,14 +154,17 @@ async def _open(config: Config, stack: AsyncExitStack, *, isolated: bool) -> Lis
     api = Api(services)
     await api.start()
     stack.push_async_callback(api.close)
+    loads = TaskOwner(partial(_failed, "a function could not be loaded"))
+    stack.push_async_callback(loads.close)
+    invocations = Invocations(execution.router, config.limits, api.load, loads)
     pages = InternalPages(
         execution.metrics,
-        partial(_health, execution, isolated=isolated),
+        partial(_health, execution, kept.store, isolated=isolated),
         {"code": CodePage(code_links, kept.blobs)},
     )
     relay = Relay(moto, config.limits)
     stack.push_async_callback(relay.close)
-    listener = _listener(config, execution, api, pages, relay)
+    listener = _listener(config, execution, invocations, api, pages, relay)
     listeners.append(listener)
     stack.push_async_callback(listener.close)
     return listener
@@ -212,17 +215,20 @@ def _open_execution(
     return _Execution(router=router, pools=pools, catalogue=catalogue, metrics=metrics, ids=ids, clock=clock)
 
 
-def _listener(config: Config, execution: _Execution, api: Api, pages: InternalPages, relay: Relay) -> Listener:
+def _listener(
+    config: Config, execution: _Execution, invocations: Invocations, api: Api, pages: InternalPages, relay: Relay
+) -> Listener:
     control = ControlPlane(
         load_service_model("lambda"),
-        _operations(api, config.aws.account),
+        _operations(api),
         execution.ids,
+        account=config.aws.account,
         region=config.aws.region,
         address=f"{config.server.host}:{config.server.port}",
     )
     return Listener(
         Answerers(
-            invocations=Invocations(execution.router, config.limits),
+            invocations=invocations,
             api=control,
             internal=pages,
             routes=Routes(config.aws.account, config.aws.region),
@@ -255,9 +261,9 @@ def _sandbox(
     )
 
 
-def _operations(api: Api, account: str) -> Any:
+def _operations(api: Api) -> Any:
     def call(
-        operation: str, values: Mapping[str, Any], *, region: str, request_id: str, base_url: str
+        operation: str, values: Mapping[str, Any], *, account: str, region: str, request_id: str, base_url: str
     ) -> Awaitable[Mapping[str, Any]]:
         context = CallContext(account=account, region=region, request_id=request_id, base_url=base_url)
         return api.handle(operation, dict(values), context)
@@ -265,11 +271,11 @@ def _operations(api: Api, account: str) -> Any:
     return call
 
 
-def _health(execution: _Execution, *, isolated: bool) -> dict[str, Any]:
+async def _health(execution: _Execution, store: SqliteStore, *, isolated: bool) -> dict[str, Any]:
     return {
         "status": "ok",
         "version": midge.__version__,
-        "functions": execution.router.functions(),
+        "functions": await store.functions(),
         "environments": execution.pools.environments(),
         "isolated": isolated,
     }

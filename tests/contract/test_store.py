@@ -25,7 +25,7 @@ from midge.store.errors import (
 )
 from midge.store.memory import MemoryStore
 from midge.store.paging import encode_marker
-from midge.store.port import Scope, Store, Usage
+from midge.store.port import R, ResourceScope, Scope, Store, Usage
 from midge.store.sqlite import SqliteStore
 
 Scenario: TypeAlias = Callable[[Store], Awaitable[None]]
@@ -72,10 +72,9 @@ def policy(qualifier: str | None = None, revision: str = "p1", name: str = "f", 
     statements = [
         PolicyStatement(
             sid=f"s{number}",
-            principal_kind="Service",
-            principal="s3.amazonaws.com",
-            action="lambda:InvokeFunction",
-            conditions={"ArnLike": {"AWS:SourceArn": "arn:aws:s3:::ü"}},
+            principals={"Service": ("s3.amazonaws.com",)},
+            actions=("lambda:InvokeFunction",),
+            conditions={"ArnLike": {"AWS:SourceArn": ("arn:aws:s3:::ü",)}},
         )
         for number in range(count)
     ]
@@ -102,6 +101,17 @@ def run(request: pytest.FixtureRequest, tmp_path: Path) -> Runner:
             await scenario(store)
 
     return lambda scenario: asyncio.run(main(scenario))
+
+
+async def versions_of(store: Store) -> list[FunctionVersion]:
+    """Every version in the account and region that the tests use."""
+    return list((await store.list_versions(SCOPE, None, 1_000)).items)
+
+
+async def records(store: Store, kind: type[R], **where: str) -> list[R]:
+    """Every resource of a kind in the account and region that the tests use."""
+    scope = ResourceScope(account=ACCOUNT, region=REGION, where=where)
+    return list((await store.list_resources(kind, scope, None, 1_000)).items)
 
 
 async def publish(store: Store, count: int) -> list[str]:
@@ -249,9 +259,8 @@ def test_deleting_a_function_takes_all_of_it(run: Runner) -> None:
         await publish(store, 1)
         await store.create_alias(alias("live", "1"))
         await store.delete_function(function_id())
-        everything = await store.load()
-        assert everything.versions == (latest("g"),)
-        assert everything.aliases == ()
+        assert await versions_of(store) == [latest("g")]
+        assert await store.alias(function_id(), "live") is None
         with pytest.raises(MissingError):
             await store.delete_function(function_id())
 
@@ -259,20 +268,15 @@ def test_deleting_a_function_takes_all_of_it(run: Runner) -> None:
 
 
 def test_settings_are_kept_with_their_function(run: Runner) -> None:
-    """Settings given at creation or later are read back; without any there are the defaults; no function, no change."""
+    """Settings given at creation are there when it is; a creation that is refused leaves the former ones."""
 
     async def scenario(store: Store) -> None:
-        with pytest.raises(MissingError):
-            await store.replace_settings(settings_of(team="ü"))
-        assert await store.settings(function_id()) == settings_of()
-        await store.create_function(latest())
-        assert await store.settings(function_id()) == settings_of()
         await store.create_function(latest("g"), settings_of("g", team="ü"))
         with pytest.raises(ExistsError):
             await store.create_function(latest("g"), settings_of("g", team="other"))
-        await store.replace_settings(settings_of(a="1", b="2"))
-        assert await store.settings(function_id()) == settings_of(a="1", b="2")
-        assert (await store.load()).settings == (settings_of(a="1", b="2"), settings_of("g", team="ü"))
+        assert await store.resource(FunctionSettings, function_id("g").place()) == settings_of("g", team="ü")
+        await store.create_function(latest())
+        assert await store.resource(FunctionSettings, function_id().place()) is None
 
     run(scenario)
 
@@ -305,7 +309,6 @@ def test_usage_adds_up_what_is_reserved(run: Runner) -> None:
         for name, reserved in (("f", 3), ("g", 4), ("h", 0), ("i", None)):
             settings = replace(settings_of(name), reserved_concurrency=reserved)
             await store.create_function(latest(name), settings)
-            assert await store.settings(function_id(name)) == settings
         elsewhere = FunctionSettings(function=function_id("f", "eu-west-1"), reserved_concurrency=9)
         await store.create_function(latest(region="eu-west-1"), elsewhere)
         assert (await store.usage(ACCOUNT, REGION)).reserved_concurrency == 7
@@ -315,60 +318,120 @@ def test_usage_adds_up_what_is_reserved(run: Runner) -> None:
     run(scenario)
 
 
-def test_settings_go_with_their_function(run: Runner) -> None:
-    """A function that is created anew has none of its predecessor's settings."""
+def test_resources_are_created_once_and_replaced_at_will(run: Runner) -> None:
+    """A record comes back as it was kept; creating it again is refused, putting it replaces it, deleting it twice is not."""
 
     async def scenario(store: Store) -> None:
-        await store.create_function(latest(), settings_of(a="1"))
-        await store.delete_function(function_id())
-        assert (await store.load()).settings == ()
         await store.create_function(latest())
-        assert await store.settings(function_id()) == settings_of()
+        place = policy().place
+        assert await store.resource(ResourcePolicy, place) is None
+        with pytest.raises(MissingError):
+            await store.delete_resource(ResourcePolicy, place)
+        await store.create_resource(policy())
+        with pytest.raises(ExistsError):
+            await store.create_resource(policy(revision="p2"))
+        assert await store.resource(ResourcePolicy, place) == policy()
+        assert await store.resource(FunctionSettings, place) is None
+        await store.put_resource(policy(revision="p2", count=2))
+        assert await store.resource(ResourcePolicy, place) == policy(revision="p2", count=2)
+        await store.put_resource(policy("$LATEST"))
+        await store.delete_resource(ResourcePolicy, place)
+        assert await records(store, ResourcePolicy) == [policy("$LATEST")]
 
     run(scenario)
 
 
-def test_policies_are_kept_by_revision(run: Runner) -> None:
-    """A policy comes back as it was kept, is replaced only from its current revision, and without statements is none."""
-
-    async def scenario(store: Store) -> None:
-        await store.create_function(latest())
-        assert await store.policy(function_id(), None) is None
-        with pytest.raises(StaleError):
-            await store.replace_policy(policy(), "p0")
-        await store.replace_policy(policy(), None)
-        assert await store.policy(function_id(), None) == policy()
-        with pytest.raises(StaleError):
-            await store.replace_policy(policy(revision="p2"), None)
-        await store.replace_policy(policy(revision="p2", count=2), "p1")
-        assert await store.policy(function_id(), None) == policy(revision="p2", count=2)
-        await store.replace_policy(policy(revision="p3", count=0), "p2")
-        assert await store.policy(function_id(), None) is None
-        assert (await store.load()).policies == ()
-
-    run(scenario)
-
-
-def test_policies_go_with_what_they_are_attached_to(run: Runner) -> None:
-    """Only what exists has a policy; deleting a version, an alias or the function takes its policies and no others."""
+def test_attached_resources_go_with_what_they_are_attached_to(run: Runner) -> None:
+    """Only what exists has resources; deleting a version, an alias or the function takes its resources and no others."""
 
     async def scenario(store: Store) -> None:
         for qualifier in (None, "1", "live"):
             with pytest.raises(MissingError):
-                await store.replace_policy(policy(qualifier), None)
-        await store.create_function(latest())
-        await store.create_function(latest("g"))
+                await store.put_resource(policy(qualifier))
+            with pytest.raises(MissingError):
+                await store.create_resource(policy(qualifier))
+        await store.create_function(latest(), settings_of(a="1"))
+        await store.create_function(latest("g"), settings_of("g"))
         await publish(store, 1)
         await store.create_alias(alias("live"))
         kept = [policy(), policy("1"), policy("live"), policy(name="g")]
         for each in kept:
-            await store.replace_policy(each, None)
-        assert (await store.load()).policies == tuple(kept)
+            await store.put_resource(each)
+        assert await records(store, ResourcePolicy) == kept
         await store.delete_alias(function_id(), "live")
         await store.delete_version(function_id(), "1")
-        assert (await store.load()).policies == (policy(), policy(name="g"))
+        assert await records(store, ResourcePolicy) == [policy(), policy(name="g")]
+        assert await records(store, FunctionSettings) == [settings_of(a="1"), settings_of("g")]
         await store.delete_function(function_id())
-        assert (await store.load()).policies == (policy(name="g"),)
+        assert await records(store, ResourcePolicy) == [policy(name="g")]
+        assert await records(store, FunctionSettings) == [settings_of("g")]
+
+    run(scenario)
+
+
+def test_resources_are_listed_by_owner_field_and_page(run: Runner) -> None:
+    """A scope shows one owner's records or those with a field's value, page by page in order of owner and name."""
+
+    async def scenario(store: Store) -> None:
+        for name in "gf":
+            await store.create_function(latest(name))
+            for qualifier in ("$LATEST", None):
+                await store.put_resource(policy(qualifier, "p2" if name == "g" else "p1", name))
+        found: list[tuple[str, str]] = []
+        marker = None
+        while True:
+            scope = ResourceScope(account=ACCOUNT, region=REGION)
+            page = await store.list_resources(ResourcePolicy, scope, marker, 3)
+            found += [(each.place.owner, each.place.name) for each in page.items]
+            if (marker := page.next_marker) is None:
+                break
+        assert found == [("f", ""), ("f", "$LATEST"), ("g", ""), ("g", "$LATEST")]
+        owned = ResourceScope(account=ACCOUNT, region=REGION, owner="f")
+        assert len((await store.list_resources(ResourcePolicy, owned, None, 9)).items) == 2
+        assert [each.function.name for each in await records(store, ResourcePolicy, revision_id="p2")] == ["g", "g"]
+        elsewhere = ResourceScope(account=ACCOUNT, region="eu-west-1")
+        assert (await store.list_resources(ResourcePolicy, elsewhere, None, 9)).items == ()
+        with pytest.raises(BadMarkerError):
+            await store.list_resources(ResourcePolicy, owned, "x", 9)
+
+    run(scenario)
+
+
+def test_a_start_is_told_what_it_needs(run: Runner) -> None:
+    """The opening counts the uses of zips and names what is unsettled, the newest functions and the reservations."""
+
+    async def scenario(store: Store) -> None:
+        other = Code(digest="cd" * 32, sha256="q6s=", size_bytes=10)
+        settled = replace(latest(), state="Active")
+        await store.create_function(settled, replace(settings_of(), reserved_concurrency=0))
+        await store.create_function(replace(latest("g"), code=other), settings_of("g", a="1"))
+        await store.create_function(replace(latest("a"), state="Active", last_update_status="InProgress"))
+        await store.publish_version(settled, "r1")
+        opening = await store.opening(2)
+        assert opening.code_uses == {"ab" * 32: 3, "cd" * 32: 1}
+        assert [version.function.name for version in opening.unsettled] == ["a", "g"]
+        assert [version.function.name for version in opening.recent] == ["a", "g"]
+        assert [settings.function.name for settings in opening.reservations] == ["f"]
+        assert await store.functions() == 3
+        await store.replace_version(replace(latest("g"), state="Active", revision_id="r2"), "r1")
+        opening = await store.opening(0)
+        assert [version.function.name for version in opening.unsettled] == ["a"]
+        assert (opening.recent, opening.code_uses) == ((), {"ab" * 32: 4})
+
+    run(scenario)
+
+
+def test_the_newest_version_is_the_one_with_the_highest_number(run: Runner) -> None:
+    """It is none without published versions, and the next lower one when the highest is deleted."""
+
+    async def scenario(store: Store) -> None:
+        await store.create_function(latest())
+        assert await store.newest_version(function_id()) is None
+        await publish(store, 11)
+        found = [await store.newest_version(function_id())]
+        await store.delete_version(function_id(), "11")
+        found.append(await store.newest_version(function_id()))
+        assert [version.version for version in found if version is not None] == ["11", "10"]
 
     run(scenario)
 
@@ -513,7 +576,7 @@ def test_many_writers_at_once_are_all_kept(run: Runner) -> None:
         outcomes = await asyncio.gather(*rivals, *strangers, return_exceptions=True)
         assert sum(isinstance(outcome, ExistsError) for outcome in outcomes) == 19
         assert sum(outcome is None for outcome in outcomes) == 101
-        assert len((await store.load()).versions) == 101
+        assert len(await versions_of(store)) == 101
 
     run(scenario)
 
@@ -527,7 +590,7 @@ def test_a_closed_store_refuses(run: Runner) -> None:
         with pytest.raises(StoreUnavailableError):
             await store.create_function(latest())
         with pytest.raises(StoreUnavailableError):
-            await store.load()
+            await store.opening(1)
 
     run(scenario)
 
@@ -546,9 +609,7 @@ CALLS = st.one_of(
     st.tuples(st.just("create_alias"), ALIASES, VERSIONS, VERSIONS),
     st.tuples(st.just("replace_alias"), ALIASES, VERSIONS, VERSIONS, REVISIONS),
     st.tuples(st.just("delete_alias"), ALIASES),
-    st.tuples(
-        st.just("policy"), NAMES, st.one_of(ALIASES, VERSIONS), REVISIONS, st.none() | REVISIONS, st.integers(0, 1)
-    ),
+    st.tuples(st.sampled_from(["put", "new", "remove"]), NAMES, st.one_of(ALIASES, VERSIONS), REVISIONS),
 )
 
 
@@ -561,7 +622,7 @@ async def perform(store: Store, call: tuple[Any, ...]) -> object:
             case "create":
                 return await store.create_function(latest(rest[0], rest[1]), settings_of(rest[0], born=rest[1]))
             case "settings":
-                return await store.replace_settings(settings_of(rest[0], changed=rest[1]))
+                return await store.put_resource(settings_of(rest[0], changed=rest[1]))
             case "replace":
                 return await store.replace_version(replace(latest(rest[0], rest[2]), version=rest[1]), rest[3])
             case "publish":
@@ -572,9 +633,12 @@ async def perform(store: Store, call: tuple[Any, ...]) -> object:
                 return await store.delete_function(function_id(rest[0]))
             case "create_alias":
                 return await store.create_alias(alias(rest[0], rest[1], "r1", weighted))
-            case "policy":
-                qualifier = None if rest[1] == LATEST else rest[1]
-                return await store.replace_policy(policy(qualifier, rest[2], rest[0], rest[4]), rest[3])
+            case "put":
+                return await store.put_resource(policy(rest[1], rest[2], rest[0]))
+            case "new":
+                return await store.create_resource(policy(rest[1], rest[2], rest[0]))
+            case "remove":
+                return await store.delete_resource(ResourcePolicy, policy(rest[1], rest[2], rest[0]).place)
             case "replace_alias":
                 return await store.replace_alias(alias(rest[0], rest[1], "r2", weighted), rest[3])
             case _:
@@ -597,7 +661,10 @@ def test_sqlite_and_the_fake_cannot_be_told_apart(
             for call in calls:
                 assert await perform(store, call) == await perform(fake, call), call
         async with opened("sqlite", directory) as store:
-            assert await store.load() == await fake.load()
+            assert await store.opening(9) == await fake.opening(9)
+            assert await versions_of(store) == await versions_of(fake)
+            for kind in (FunctionSettings, ResourcePolicy):
+                assert await records(store, kind) == await records(fake, kind)
             assert await store.usage(ACCOUNT, REGION) == await fake.usage(ACCOUNT, REGION)
 
     asyncio.run(main())

@@ -96,7 +96,9 @@ class World:
         self.router.put_version(replace(VERSION, **changes), self.root)
 
     def target(self, qualifier: str | None = None) -> Target:
-        return self.router.resolve(FUNCTION, qualifier)
+        found = self.router.find(FUNCTION, qualifier)
+        assert found is not None
+        return found
 
     def call(self, payload: bytes = b"{}", *, tail: bool = False, target: Target | None = None) -> Call:
         """Invoke the function. Raises ServiceError for what is refused at once."""

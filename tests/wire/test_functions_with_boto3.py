@@ -88,13 +88,18 @@ class Midge:
         )  # fmt: skip
         await self.api.start()
         self.control = ControlPlane(
-            load_service_model("lambda"), self._perform, RequestIds(), region="us-east-1", address="127.0.0.1:9"
+            load_service_model("lambda"),
+            self._perform,
+            RequestIds(),
+            account="000000000000",
+            region="us-east-1",
+            address="127.0.0.1:9",
         )
 
     async def _perform(
-        self, operation: str, values: Mapping[str, Any], *, region: str, request_id: str, base_url: str
+        self, operation: str, values: Mapping[str, Any], *, account: str, region: str, request_id: str, base_url: str
     ) -> Mapping[str, Any]:
-        context = CallContext(account="000000000000", region=region, request_id=request_id, base_url=base_url)
+        context = CallContext(account=account, region=region, request_id=request_id, base_url=base_url)
         return await self.api.handle(operation, values, context)
 
     async def _close(self) -> None:

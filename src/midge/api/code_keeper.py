@@ -5,7 +5,7 @@ from what the store holds, so a crash at any point leaves at most a zip that the
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 import structlog
 
@@ -32,9 +32,9 @@ class CodeKeeper:
         self._timers: dict[str, Timer] = {}
         self._log = structlog.get_logger("midge.api")
 
-    async def start(self, in_use: Iterable[Code]) -> None:
-        """Count what is stored and remove every zip and package that nothing names."""
-        self._uses = Counter(code.digest for code in in_use)
+    async def start(self, uses: Mapping[str, int]) -> None:
+        """Begin with what is stored, by digest, and remove every zip and package that nothing names."""
+        self._uses = Counter(uses)
         await self._packages.sweep(self._uses)
         for digest in await self._blobs.digests() - set(self._uses):
             await self._blobs.delete(digest)

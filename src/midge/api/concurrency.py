@@ -24,7 +24,7 @@ async def put_function_concurrency(
     lock = plane.locks.of(function)
     async with account_lock, lock:
         await plane.latest(function)
-        settings = await plane.services.store.settings(function)
+        settings = await plane.settings(function)
         await _check_room(plane, settings, wanted)
         await _set(plane, settings, wanted)
     return {"ReservedConcurrentExecutions": wanted}
@@ -43,7 +43,7 @@ async def _check_room(plane: ControlPlane, settings: FunctionSettings, wanted: i
 
 
 async def _set(plane: ControlPlane, settings: FunctionSettings, count: int | None) -> None:
-    await plane.services.store.replace_settings(replace(settings, reserved_concurrency=count))
+    await plane.services.store.put_resource(replace(settings, reserved_concurrency=count))
     plane.services.router.reserve(settings.function, count)
 
 
@@ -53,7 +53,7 @@ async def get_function_concurrency(
     """Empty if nothing is reserved."""
     function: FunctionId = resolve_function("GetFunctionConcurrency", values["FunctionName"], context)
     await plane.latest(function)
-    reserved = (await plane.services.store.settings(function)).reserved_concurrency
+    reserved = (await plane.settings(function)).reserved_concurrency
     return {} if reserved is None else {"ReservedConcurrentExecutions": reserved}
 
 
@@ -65,5 +65,5 @@ async def delete_function_concurrency(
     lock = plane.locks.of(function)
     async with lock:
         await plane.latest(function)
-        await _set(plane, await plane.services.store.settings(function), None)
+        await _set(plane, await plane.settings(function), None)
     return {}

@@ -10,7 +10,7 @@ from midge.api.locks import KeyedLocks
 from midge.api.preparation import Preparation
 from midge.api.services import ApiServices
 from midge.model.errors import not_found
-from midge.model.functions import LATEST, FunctionId, FunctionVersion
+from midge.model.functions import LATEST, FunctionId, FunctionSettings, FunctionVersion
 from midge.model.timestamps import last_modified
 
 
@@ -32,6 +32,15 @@ class ControlPlane:
         if found is None:
             raise not_found(function.arn)
         return found
+
+    async def settings(self, function: FunctionId) -> FunctionSettings:
+        """What holds for the whole function; the defaults if nothing was ever set."""
+        found = await self.services.store.resource(FunctionSettings, function.place())
+        return found or FunctionSettings(function=function)
+
+    async def unpacked(self, version: FunctionVersion) -> None:
+        """Have everything on disk that runs ``version``. Raises PackageError or OSError."""
+        await self.services.packages.unpacked(version.code)
 
     def now(self) -> str:
         """The present, as LastModified writes it."""

@@ -17,9 +17,9 @@ from midge.api import (
     concurrency,
     function_updates,
     functions,
+    loading,
     permissions,
     recursion,
-    states,
     tags,
     versions,
 )
@@ -29,7 +29,7 @@ from midge.api.locks import KeyedLocks
 from midge.api.preparation import Preparation
 from midge.api.services import ApiServices, CallContext
 from midge.model.errors import ServiceError, invalid_parameter, not_found, not_supported, stale_revision
-from midge.model.functions import FunctionId, FunctionVersion
+from midge.model.functions import FunctionId
 from midge.store.errors import BadMarkerError, MissingError, StaleError, StoreError
 from midge.tasks import TaskOwner
 
@@ -88,30 +88,19 @@ class Api:
         self._log.error("background_task_failed", exc_info=error)
 
     async def start(self) -> None:
-        """Tell the router of everything that is stored and take up what was Pending or InProgress. Raises StoreError."""
-        everything = await self._services.store.load()
-        await self._plane.codes.start(version.code for version in everything.versions)
-        for settings in everything.settings:
+        """Tell the router of what is likely to be used and take up what was Pending or InProgress. Raises StoreError."""
+        opening = await self._services.store.opening(self._services.limits.functions_loaded_at_start)
+        await self._plane.codes.start(opening.code_uses)
+        for settings in opening.reservations:
             self._services.router.reserve(settings.function, settings.reserved_concurrency)
+        versions = {version.arn: version for version in (*opening.unsettled, *opening.recent)}
         async with asyncio.TaskGroup() as group:
-            for version in everything.versions:
-                group.create_task(self._take_up(version))
-        for alias in everything.aliases:
-            self._services.router.put_alias(alias)
+            for version in versions.values():
+                group.create_task(loading.take_up(self._plane, version))
 
-    async def _take_up(self, version: FunctionVersion) -> None:
-        if states.is_settled(version):
-            try:
-                await self._services.packages.unpacked(version.code)
-            except Exception as error:  # noqa: BLE001 - one broken package must not keep the others from running
-                self._log.error("package_lost", function=version.arn, reason=str(error))
-            else:
-                self._plane.put_in_router(version)
-                return
-        # An interrupted update has no former self to go on with: it is taken up like a creation.
-        unfinished = states.pending(version)
-        self._plane.put_in_router(unfinished)
-        self._plane.preparation.begin(unfinished)
+    async def load(self, function: FunctionId, qualifier: str | None) -> None:
+        """Let the router know what is invoked and was not loaded yet. Raises ServiceError."""
+        await loading.load(self._plane, function, qualifier)
 
     async def close(self) -> None:
         """End the background work; what it leaves unfinished the next start takes up."""

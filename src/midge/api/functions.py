@@ -99,7 +99,7 @@ async def get_function(plane: ControlPlane, values: Mapping[str, Any], context: 
     if key := version.kept.get("SourceKMSKeyArn"):
         location["SourceKMSKeyArn"] = key
     answer: dict[str, Any] = {"Configuration": configuration.render(version, named.qualifier), "Code": location}
-    settings = await plane.services.store.settings(named.function)
+    settings = await plane.settings(named.function)
     if settings.tags:
         answer["Tags"] = dict(settings.tags)
     if settings.reserved_concurrency is not None:

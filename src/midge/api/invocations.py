@@ -1,21 +1,25 @@
 """The Invoke operation: what its parameters mean, and the refusals that come before a function runs.
 
-Synchronous, and called directly by the listener: an invocation costs no task. Payloads are checked to be JSON, as AWS
+Synchronous, and called directly by the listener: an invocation costs no task, but for the first of a function since the
+start, which waits until the function has been loaded. Payloads are checked to be JSON, as AWS
 does, without being decoded, and are passed on as the bytes they came in.
 Source: https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
 """
 
 import base64
 import binascii
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import msgspec
 
-from midge.invoke.invocation import Invocation
-from midge.invoke.outcome import Done
+from midge.invoke.invocation import Invocation, Target
+from midge.invoke.outcome import DRY_RUN, Done
 from midge.invoke.router import Router
-from midge.model.errors import ServiceError, invalid_parameter, not_supported
+from midge.model.errors import ServiceError, invalid_parameter, not_found, not_supported
 from midge.model.functions import FunctionId
 from midge.model.limits import Limits
+from midge.tasks import TaskOwner
 
 _check_json = msgspec.json.Decoder(msgspec.Raw).decode
 
@@ -40,12 +44,18 @@ class InvokeParameters(msgspec.Struct, gc=False):
 NO_PARAMETERS = InvokeParameters()
 
 
+Loader = Callable[[FunctionId, str | None], Awaitable[None]]
+"""Lets the router know of what a function and a qualifier name, if there is any. Raises ServiceError."""
+
+
 class Invocations:
     """Entrance of every synchronous invocation."""
 
-    def __init__(self, router: Router, limits: Limits) -> None:
+    def __init__(self, router: Router, limits: Limits, load: Loader, tasks: TaskOwner) -> None:
         self._router = router
         self._limits = limits
+        self._load = load
+        self._tasks = tasks
 
     def invoke(
         self,
@@ -57,11 +67,10 @@ class Invocations:
         request_id: bytes,
         trace_id: bytes,
         done: Done,
-    ) -> bool:
-        """Begin an invocation; ``done`` is called when it has ended.
+    ) -> None:
+        """Begin an invocation; ``done`` is called when it has ended, which a DryRun has at once.
 
-        False means that there is nothing to run (DryRun) and that ``done`` will not be called.
-        Raises ServiceError for what is refused; then ``done`` is not called either.
+        Raises ServiceError for what is refused at once; then ``done`` is not called.
         """
         kind = parameters.invocation_type
         if kind is not None and kind != b"RequestResponse":
@@ -70,21 +79,41 @@ class Invocations:
             raise payload_too_large(self._limits.payload_bytes)
         if payload:
             _validate(payload)
-        target = self._router.resolve(function, qualifier)
-        if kind == b"DryRun":
-            return False
         log_type, context = parameters.log_type, parameters.client_context
-        invocation = Invocation(
-            target,
-            request_id,
-            trace_id,
-            payload or b"{}",
-            done,
-            log_type is not None and _wants_tail(log_type),
-            None if context is None else self._client_context(context),
-        )
-        target.pool.submit(invocation)
-        return True
+        tail = log_type is not None and _wants_tail(log_type)
+        client_context = None if context is None else self._client_context(context)
+        target = self._router.find(function, qualifier)
+        if target is not None:
+            if kind == b"DryRun":
+                done(DRY_RUN)
+            else:
+                target.pool.submit(
+                    Invocation(target, request_id, trace_id, payload or b"{}", done, tail, client_context)
+                )
+            return
+        invocation = partial(
+            Invocation, request_id=request_id, trace_id=trace_id, payload=payload or b"{}", done=done, tail=tail,
+            client_context=client_context,
+        )  # fmt: skip
+        make = None if kind == b"DryRun" else invocation
+        self._tasks.start(self._load_and_invoke(function, qualifier, make, done))
+
+    async def _load_and_invoke(
+        self, function: FunctionId, qualifier: str | None, make: Callable[[Target], Invocation] | None, done: Done
+    ) -> None:
+        """As ``invoke`` for what the router does not know yet; here every error goes to ``done``."""
+        try:
+            await self._load(function, qualifier)
+            target = self._router.find(function, qualifier)
+            if target is None:
+                raise not_found(function.arn if qualifier is None else function.qualified_arn(qualifier))
+            if make is not None:
+                target.pool.submit(make(target))
+                return
+        except ServiceError as error:
+            done(error)
+            return
+        done(DRY_RUN)
 
     @staticmethod
     def _other_type(kind: bytes) -> None:

@@ -29,6 +29,11 @@ def _resolve(action: str, values: Mapping[str, Any], context: CallContext) -> Na
     return named
 
 
+async def policy_of(plane: ControlPlane, named: Named) -> ResourcePolicy | None:
+    """The policy of exactly what is named."""
+    return await plane.services.store.resource(ResourcePolicy, named.function.place(named.qualifier))
+
+
 async def _revision(plane: ControlPlane, named: Named) -> str:
     """Of the function, the version or the alias itself. Raises ResourceNotFoundException."""
     alias = None if named.qualifier is None else await plane.services.store.alias(named.function, named.qualifier)
@@ -39,11 +44,10 @@ async def add_permission(plane: ControlPlane, values: Mapping[str, Any], context
     """Answers the statement as JSON."""
     named = _resolve("AddPermission", values, context)
     statement = statement_of(values)
-    store = plane.services.store
     lock = plane.locks.of(named.function)
     async with lock:
         attached_to = await _revision(plane, named)
-        current = await store.policy(named.function, named.qualifier)
+        current = await policy_of(plane, named)
         if values.get("RevisionId") not in (None, "", attached_to if current is None else current.revision_id):
             raise stale_revision("GetPolicy")
         statements = () if current is None else current.statements
@@ -52,14 +56,14 @@ async def add_permission(plane: ControlPlane, values: Mapping[str, Any], context
                 f"The statement id ({statement.sid}) provided already exists. "
                 "Please provide a new statement id, or remove the existing statement."
             )
-        changed = ResourcePolicy(
-            function=named.function,
-            qualifier=named.qualifier,
+        changed = replace(
+            current
+            or ResourcePolicy(function=named.function, qualifier=named.qualifier, statements=(), revision_id=""),
             statements=(*statements, statement),
             revision_id=new_revision(),
         )
         check_size(changed, plane.services.limits)
-        await store.replace_policy(changed, None if current is None else current.revision_id)
+        await plane.services.store.put_resource(changed)
         if current is None:
             plane.say_kept(named.function, ["Policy"])
     return {"Statement": as_text(render_statement(statement, changed.resource))}
@@ -72,7 +76,7 @@ async def remove_permission(plane: ControlPlane, values: Mapping[str, Any], cont
     lock = plane.locks.of(named.function)
     async with lock:
         await find(plane, named)
-        current = await store.policy(named.function, named.qualifier)
+        current = await policy_of(plane, named)
         if current is None:
             raise _not_there("No policy is associated with the given resource.")
         sid = values["StatementId"]
@@ -81,8 +85,10 @@ async def remove_permission(plane: ControlPlane, values: Mapping[str, Any], cont
             raise _not_there(f"Statement {sid} is not found in resource policy.")
         if values.get("RevisionId") not in (None, "", current.revision_id):
             raise stale_revision("GetPolicy")
-        changed = replace(current, statements=left, revision_id=new_revision())
-        await store.replace_policy(changed, current.revision_id)
+        if left:
+            await store.put_resource(replace(current, statements=left, revision_id=new_revision()))
+        else:
+            await store.delete_resource(ResourcePolicy, current.place)
     return {}
 
 
@@ -90,7 +96,7 @@ async def get_policy(plane: ControlPlane, values: Mapping[str, Any], context: Ca
     """The policy of exactly what is named: a function's is not its versions'."""
     named = resolve("GetPolicy", values["FunctionName"], values.get("Qualifier"), context)
     await find(plane, named)
-    found = None if named.qualifier == LATEST else await plane.services.store.policy(named.function, named.qualifier)
+    found = None if named.qualifier == LATEST else await policy_of(plane, named)
     if found is None:
         raise _not_there("The resource you requested does not exist.")
     return {"Policy": render_policy(found), "RevisionId": found.revision_id}

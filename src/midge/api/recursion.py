@@ -21,9 +21,9 @@ async def put_function_recursion_config(
     lock = plane.locks.of(function)
     async with lock:
         await plane.latest(function)
-        settings = await plane.services.store.settings(function)
+        settings = await plane.settings(function)
         if settings.recursive_loop != wanted:
-            await plane.services.store.replace_settings(replace(settings, recursive_loop=wanted))
+            await plane.services.store.put_resource(replace(settings, recursive_loop=wanted))
             plane.say_kept(function, ["RecursiveLoop"])
     return {"RecursiveLoop": wanted}
 
@@ -33,4 +33,4 @@ async def get_function_recursion_config(
 ) -> dict[str, Any]:
     function = resolve_function("GetFunctionRecursionConfig", values["FunctionName"], context)
     await plane.latest(function)
-    return {"RecursiveLoop": (await plane.services.store.settings(function)).recursive_loop}
+    return {"RecursiveLoop": (await plane.settings(function)).recursive_loop}

@@ -34,23 +34,23 @@ def statement_of(values: Mapping[str, Any]) -> PolicyStatement:
     for member, action in _ONLY_WITH.items():
         if values.get(member) is not None and values["Action"] != action:
             raise invalid_parameter(f"{member} is only supported for {action} action")
-    kind, principal = _principal(values["Principal"])
-    conditions: dict[str, dict[str, str]] = {}
+    conditions: dict[str, dict[str, tuple[str, ...]]] = {}
     for member, operator, name in _CONDITIONS:
         value = values.get(member)
         if value is not None and value != "":
-            conditions.setdefault(operator, {})[name] = str(value).lower() if isinstance(value, bool) else value
+            text = str(value).lower() if isinstance(value, bool) else value
+            conditions.setdefault(operator, {})[name] = (text,)
+    kind, principal = principal_of(values["Principal"])
     return PolicyStatement(
-        sid=values["StatementId"],
-        principal_kind=kind,
-        principal=principal,
-        action=values["Action"],
-        conditions=conditions,
+        sid=values["StatementId"], principals={kind: (principal,)}, actions=(values["Action"],), conditions=conditions
     )
 
 
-def _principal(text: str) -> tuple[str, str]:
-    """Kind and name of what a caller wrote: a service, an account, everybody, or an ARN."""
+def principal_of(text: str) -> tuple[str, str]:
+    """Kind and name of what a caller wrote: a service, an account, everybody, or an ARN.
+
+    Raises InvalidParameterValueException if it is none of these.
+    """
     if text == "*":
         return "*", text
     if _ACCOUNT.fullmatch(text):
@@ -63,27 +63,36 @@ def _principal(text: str) -> tuple[str, str]:
 
 
 def render_statement(statement: PolicyStatement, resource: str) -> dict[str, Any]:
-    """The statement as a document, its members in AWS's order."""
-    kind, principal = statement.principal_kind, statement.principal
+    """The statement as a document, its members in AWS's order; what is one value is not written as a list."""
+    everybody = statement.principals.get("*")
     rendered: dict[str, Any] = {
         "Sid": statement.sid,
         "Effect": statement.effect,
-        "Principal": principal if kind == "*" else {kind: principal},
-        "Action": statement.action,
+        "Principal": "*" if everybody else {kind: _one_or_all(names) for kind, names in statement.principals.items()},
+        "Action": _one_or_all(statement.actions),
         "Resource": resource,
     }
+    if not statement.sid:
+        del rendered["Sid"]
     if statement.conditions:
-        operators = dict.fromkeys(operator for _, operator, _ in _CONDITIONS)
+        operators = dict.fromkeys([operator for _, operator, _ in _CONDITIONS] + list(statement.conditions))
         rendered["Condition"] = {
-            operator: dict(statement.conditions[operator]) for operator in operators if operator in statement.conditions
+            operator: {key: _one_or_all(found) for key, found in statement.conditions[operator].items()}
+            for operator in operators
+            if operator in statement.conditions
         }
     return rendered
+
+
+def _one_or_all(values: tuple[str, ...]) -> str | list[str]:
+    return values[0] if len(values) == 1 else list(values)
 
 
 def render_policy(policy: ResourcePolicy) -> str:
     """The policy as JSON text without blanks."""
     statements = [render_statement(statement, policy.resource) for statement in policy.statements]
-    return as_text({"Version": "2012-10-17", "Id": "default", "Statement": statements})
+    name = {} if policy.id is None else {"Id": policy.id}
+    return as_text({"Version": "2012-10-17", **name, "Statement": statements})
 
 
 def as_text(document: Mapping[str, Any]) -> str:

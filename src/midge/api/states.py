@@ -13,11 +13,6 @@ _REASON = "The function is being created."
 _CODE = "Creating"
 
 
-def is_settled(version: FunctionVersion) -> bool:
-    """Whether nothing is going on with it."""
-    return version.state != "Pending" and version.last_update_status != "InProgress"
-
-
 def pending(version: FunctionVersion) -> FunctionVersion:
     """As it is while it is being created."""
     return replace(version, state="Pending", state_reason=_REASON, state_reason_code=_CODE)

@@ -47,10 +47,10 @@ async def tag_resource(plane: ControlPlane, values: Mapping[str, Any], context: 
     lock = plane.locks.of(function)
     async with lock:
         await plane.latest(function)
-        settings = await plane.services.store.settings(function)
+        settings = await plane.settings(function)
         tags = {**settings.tags, **values["Tags"]}
         check_tags(tags, plane.services.limits)
-        await plane.services.store.replace_settings(replace(settings, tags=tags))
+        await plane.services.store.put_resource(replace(settings, tags=tags))
     return {}
 
 
@@ -60,13 +60,13 @@ async def untag_resource(plane: ControlPlane, values: Mapping[str, Any], context
     lock = plane.locks.of(function)
     async with lock:
         await plane.latest(function)
-        settings = await plane.services.store.settings(function)
+        settings = await plane.settings(function)
         tags = {key: value for key, value in settings.tags.items() if key not in values["TagKeys"]}
-        await plane.services.store.replace_settings(replace(settings, tags=tags))
+        await plane.services.store.put_resource(replace(settings, tags=tags))
     return {}
 
 
 async def list_tags(plane: ControlPlane, values: Mapping[str, Any], context: CallContext) -> dict[str, Any]:
     function = _function("ListTags", values["Resource"], context)
     await plane.latest(function)
-    return {"Tags": dict((await plane.services.store.settings(function)).tags)}
+    return {"Tags": dict((await plane.settings(function)).tags)}

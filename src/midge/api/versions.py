@@ -15,7 +15,7 @@ from midge.api.control_plane import ControlPlane, new_revision
 from midge.api.names import resolve_function
 from midge.api.services import CallContext
 from midge.model.errors import invalid_parameter, stale_revision
-from midge.model.functions import FunctionId, FunctionVersion
+from midge.model.functions import FunctionVersion
 from midge.store.port import Scope
 
 
@@ -42,10 +42,10 @@ async def publish_version(plane: ControlPlane, values: Mapping[str, Any], contex
 async def publish(plane: ControlPlane, latest: FunctionVersion, *, description: str | None) -> FunctionVersion:
     """Publish ``latest`` as the store now holds it; the caller holds the function's lock."""
     source = fingerprint(latest)
-    newest = await _newest(plane, latest.function)
+    newest = await plane.services.store.newest_version(latest.function)
     if newest is not None and newest.published_from == source:
         return newest
-    settled = states.is_settled(latest)
+    settled = latest.settled
     draft = replace(
         latest,
         revision_id=new_revision(),
@@ -71,16 +71,6 @@ def fingerprint(version: FunctionVersion) -> str:
         version.architecture, version.logging, dict(version.kept),
     ]  # fmt: skip
     return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()
-
-
-async def _newest(plane: ControlPlane, function: FunctionId) -> FunctionVersion | None:
-    scope = Scope(account=function.account, region=function.region, name=function.name)
-    marker: str | None = None
-    while True:
-        page = await plane.services.store.list_versions(scope, marker, plane.services.limits.list_items)
-        if (marker := page.next_marker) is None:
-            numbered = [version for version in page.items if version.version.isdigit()]
-            return numbered[-1] if numbered else None
 
 
 async def list_versions_by_function(

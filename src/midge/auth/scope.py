@@ -16,6 +16,7 @@ from midge.model.errors import ServiceError
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 _PREFIX = b"AWS4-HMAC-SHA256 Credential="
+_ACCOUNT_DIGITS = 12
 _PARAMETERS = ("Credential", "Signature", "SignedHeaders")
 
 
@@ -32,6 +33,11 @@ class Scope:
     def text(self) -> str:
         """The scope as it is signed: without the access key id."""
         return f"{self.date}/{self.region}/{self.service}/aws4_request"
+
+    def account(self, default: str) -> str:
+        """The account that asks: an access key id of twelve digits is that account, any other the ``default`` one."""
+        key = self.access_key_id
+        return key if len(key) == _ACCOUNT_DIGITS and key.isascii() and key.isdigit() else default
 
 
 class Scopes:

@@ -19,7 +19,7 @@ from midge.http import refusals
 from midge.http.exchange import Exchange, Kind, Known
 from midge.http.gate import Gate, refuse_head
 from midge.http.render import CONTINUE
-from midge.invoke.outcome import Outcome
+from midge.invoke.outcome import DRY_RUN, Outcome
 from midge.model.errors import ServiceError
 from midge.wire.messages import Response
 
@@ -265,7 +265,7 @@ class AwsEndpoint(asyncio.Protocol):
             function, qualifier = answerers.routes.function(exchange.url, exchange.scope)
             body = exchange.body if exchange.chunks is None else exchange.whole_body()
             done = partial(self._invoked, exchange)
-            runs = answerers.invocations.invoke(
+            answerers.invocations.invoke(
                 function,
                 qualifier,
                 body,
@@ -276,9 +276,6 @@ class AwsEndpoint(asyncio.Protocol):
             )
         except ServiceError as error:
             self._answer(exchange, answerers.render_error(error))
-            return
-        if not runs:
-            self._answer(exchange, Response(status=204))
 
     def _invoked(self, exchange: Exchange, result: Outcome | ServiceError) -> None:
         transport = self._transport
@@ -286,6 +283,9 @@ class AwsEndpoint(asyncio.Protocol):
             return
         if isinstance(result, ServiceError):
             self._answer(exchange, self._answerers.render_error(result))
+            return
+        if result is DRY_RUN:
+            self._answer(exchange, Response(status=204))
             return
         head = self._listener.renderer.outcome(
             result, exchange.request_id, exchange.trace_id, keep_alive=exchange.keep_alive

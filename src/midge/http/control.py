@@ -21,7 +21,7 @@ class Operations(Protocol):
     """Performs an operation of the API, by its name. Raises ServiceError."""
 
     def __call__(
-        self, operation: str, values: Mapping[str, Any], *, region: str, request_id: str, base_url: str
+        self, operation: str, values: Mapping[str, Any], *, account: str, region: str, request_id: str, base_url: str
     ) -> Awaitable[Mapping[str, Any]]: ...
 
 
@@ -29,13 +29,21 @@ class ControlPlane:
     """Answers requests for the Lambda API, but for invocations, which the listener begins itself."""
 
     def __init__(
-        self, model: ServiceModel, operations: Operations, ids: RequestIds, *, region: str, address: str
+        self,
+        model: ServiceModel,
+        operations: Operations,
+        ids: RequestIds,
+        *,
+        account: str,
+        region: str,
+        address: str,
     ) -> None:
-        """``region`` and ``address`` (host and port) stand in where a request names none."""
+        """``account``, ``region`` and ``address`` (host and port) stand in where a request names none."""
         self._model = model
         self._router = Router(model)
         self._operations = operations
         self._ids = ids
+        self._account = account
         self._region = region
         self._address = address
 
@@ -51,6 +59,7 @@ class ControlPlane:
             result = await self._operations(
                 match.operation.name,
                 values,
+                account=self._account if scope is None else scope.account(self._account),
                 region=self._region if scope is None else scope.region,
                 request_id=request_id,
                 base_url=f"http://{request.headers.get('host') or self._address}",

@@ -1,6 +1,6 @@
 """midge's own pages below ``/_midge/``: health, metrics, and handlers that others pass in."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -14,7 +14,7 @@ class InternalPages:
     """Answers GET and HEAD. ``pages`` maps the first word behind ``/_midge/`` to a handler."""
 
     def __init__(
-        self, metrics: Metrics, health: Callable[[], Mapping[str, Any]], pages: Mapping[str, PageHandler]
+        self, metrics: Metrics, health: Callable[[], Awaitable[Mapping[str, Any]]], pages: Mapping[str, PageHandler]
     ) -> None:
         """``health`` gives the document of /_midge/health."""
         self._metrics = metrics
@@ -27,7 +27,7 @@ class InternalPages:
             return _json(405, {"message": "Method not allowed"})
         word = request.path.removeprefix("/_midge/").partition("/")[0]
         if word == "health":
-            return _json(200, self._health())
+            return _json(200, await self._health())
         if word == "metrics":
             headers = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
             return Response(headers=headers, body=self._metrics.render())

@@ -12,11 +12,12 @@ class Scope(Protocol):
     """The credential scope of a signed request."""
 
     @property
-    def access_key_id(self) -> str: ...
-    @property
     def region(self) -> str: ...
     @property
     def service(self) -> str: ...
+    def account(self, default: str) -> str:
+        """The account that asks; ``default`` where the request does not say."""
+        ...
 
 
 class RelayedRequest(Protocol):

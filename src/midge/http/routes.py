@@ -29,7 +29,7 @@ class Routes:
         self._account = account
         self._region = region
         self._invokes: dict[bytes, _InvokeTarget | None] = {}
-        self._functions: dict[tuple[bytes, str], tuple[FunctionId, str | None]] = {}
+        self._functions: dict[tuple[bytes, str, str], tuple[FunctionId, str | None]] = {}
 
     def kind(self, method: bytes, url: bytes, scope: Scope | None) -> Kind:
         """Who answers this request."""
@@ -46,17 +46,19 @@ class Routes:
 
     def function(self, url: bytes, scope: Scope | None) -> tuple[FunctionId, str | None]:
         """The function and qualifier that an INVOKE request names. Raises ServiceError if it names none."""
-        region = self._region if scope is None else scope.region
-        found = self._functions.get((url, region))
+        account, region = self._account, self._region
+        if scope is not None:
+            account, region = scope.account(account), scope.region
+        found = self._functions.get((url, account, region))
         if found is None:
-            found = self._name(url, region)
-            _remember(self._functions, (url, region), found, len(url))
+            found = self._name(url, account, region)
+            _remember(self._functions, (url, account, region), found, len(url))
         return found
 
-    def _name(self, url: bytes, region: str) -> tuple[FunctionId, str | None]:
+    def _name(self, url: bytes, account: str, region: str) -> tuple[FunctionId, str | None]:
         target = self._invoke_target(url)
         assert target is not None
-        context = CallContext(account=self._account, region=region, request_id="", base_url="")
+        context = CallContext(account=account, region=region, request_id="", base_url="")
         named = resolve("InvokeFunction", target[0], target[1], context)
         return named.function, named.qualifier
 

@@ -115,7 +115,7 @@ class ExecutionEnvironment:
     def _start_request(self) -> StartRequest:
         version, ids = self.version, self._platform.ids
         credentials = SessionCredentials(
-            access_key_id="ASIA" + ids.hex32()[:16].upper(),
+            access_key_id=version.function.account,  # so that its calls are its account's: see auth.scope
             secret_access_key=base64.b64encode(ids.hex32().encode())[:40].decode(),
             session_token=base64.b64encode((ids.hex32() + ids.hex32()).encode()).decode(),
         )

@@ -23,6 +23,9 @@ class Outcome(msgspec.Struct, gc=False, frozen=True):
     log_tail: bytes | None = None
 
 
+DRY_RUN = Outcome(payload=b"", executed_version=b"")
+"""What a DryRun ends with, by identity: everything was in order, and nothing ran."""
+
 Done = Callable[[Outcome | ServiceError], None]
 """Called exactly once when an invocation has ended."""
 

@@ -1,7 +1,8 @@
 """From a function's name and qualifier to the pool that runs it, from memory alone.
 
-The control plane puts versions and aliases in; invocations only look up. A weighted alias is decided anew for every
-invocation, by the source of random numbers passed in.
+The control plane puts versions and aliases in; invocations only look up. What has not been used since the start need
+not be here: that a look-up finds nothing does not mean that there is nothing. A weighted alias is decided anew for
+every invocation, by the source of random numbers passed in.
 Source: https://docs.aws.amazon.com/lambda/latest/dg/configuration-versions.html and configuring-alias-routing.html
 """
 
@@ -12,7 +13,7 @@ from typing import Protocol
 
 from midge.invoke.invocation import Target, make_target
 from midge.invoke.pool import EnvironmentPool
-from midge.model.errors import conflict, not_found
+from midge.model.errors import conflict
 from midge.model.functions import LATEST, Alias, FunctionId, FunctionVersion
 
 _INVOCABLE = frozenset({"Active", "Inactive"})
@@ -60,7 +61,7 @@ class Router:
         self._pools = pools
         self._random = random
         self._functions: dict[FunctionId, _Function] = {}
-        self._targets: dict[tuple[str, str, str, str | None], Target | _Choice] = {}
+        self._targets: dict[tuple[str, str, str], dict[str | None, Target | _Choice]] = {}
 
     def put_version(self, version: FunctionVersion, task_root: Path) -> None:
         """Make ``version`` known, or replace what is known of it.
@@ -89,9 +90,7 @@ class Router:
         entry = known.versions.pop(version, None)
         if entry is not None:
             entry.pool.drain()
-        if not known.versions:
-            del self._functions[function]
-        self._forget(function)
+        self._tidy(function, known)
 
     def put_alias(self, alias: Alias) -> None:
         """Make an alias known, or replace it."""
@@ -103,49 +102,53 @@ class Router:
         known = self._functions.get(function)
         if known is not None:
             known.aliases.pop(name, None)
-            self._forget(function)
+            self._tidy(function, known)
+
+    def _tidy(self, function: FunctionId, known: _Function) -> None:
+        if not known.versions and not known.aliases:
+            del self._functions[function]
+        self._forget(function)
 
     def reserve(self, function: FunctionId, count: int | None) -> None:
         """Reserve concurrency for a function, 0 to let nothing run, or end the reservation with None."""
         self._pools.reserve(function, count)
 
-    def resolve(self, function: FunctionId, qualifier: str | None) -> Target:
-        """Where an invocation goes. Raises ResourceNotFoundException, or ResourceConflictException by its state."""
-        key = (function.account, function.region, function.name, qualifier)
-        found = self._targets.get(key)
+    def find(self, function: FunctionId, qualifier: str | None) -> Target | None:
+        """Where an invocation goes; None if that is not known here. Raises ResourceConflictException by its state."""
+        targets = self._targets.get((function.account, function.region, function.name))
+        found = None if targets is None else targets.get(qualifier)
         if found is None:
-            found = self._targets[key] = self._look_up(function, qualifier)
+            found = self._look_up(function, qualifier)
+            if found is None:
+                return None
+            key = (function.account, function.region, function.name)
+            self._targets.setdefault(key, {})[qualifier] = found
         if isinstance(found, _Choice):
             return found.other if self._random() < found.share else found.main
         return found
 
-    def functions(self) -> int:
-        """How many functions are known."""
-        return len(self._functions)
-
-    def _look_up(self, function: FunctionId, qualifier: str | None) -> Target | _Choice:
-        arn = function.arn if qualifier is None else function.qualified_arn(qualifier)
+    def _look_up(self, function: FunctionId, qualifier: str | None) -> Target | _Choice | None:
         known = self._functions.get(function)
         if known is None:
-            raise not_found(arn)
+            return None
+        arn = function.arn if qualifier is None else function.qualified_arn(qualifier)
         alias = None if qualifier is None else known.aliases.get(qualifier)
         if alias is None:
             return _target(known, qualifier or LATEST, arn)
         main = _target(known, alias.version, arn)
         for version, share in alias.additional_version_weights.items():
-            return _Choice(main, _target(known, version, arn), share)
+            other = _target(known, version, arn)
+            return None if main is None or other is None else _Choice(main, other, share)
         return main
 
     def _forget(self, function: FunctionId) -> None:
-        start = (function.account, function.region, function.name)
-        for key in [key for key in self._targets if key[:3] == start]:
-            del self._targets[key]
+        self._targets.pop((function.account, function.region, function.name), None)
 
 
-def _target(known: _Function, version: str, arn: str) -> Target:
+def _target(known: _Function, version: str, arn: str) -> Target | None:
     entry = known.versions.get(version)
     if entry is None:
-        raise not_found(arn)
+        return None
     if entry.version.state not in _INVOCABLE:
         raise conflict(
             "The operation cannot be performed at this time. "

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from midge.model.resources import Place
+
 LATEST = "$LATEST"
 
 
@@ -25,6 +27,10 @@ class FunctionId:
 
     def qualified_arn(self, qualifier: str) -> str:
         return f"{self.arn}:{qualifier}"
+
+    def place(self, qualifier: str | None = None) -> Place:
+        """Of what is attached to the function or, with ``qualifier``, to one version or alias of it."""
+        return Place(account=self.account, region=self.region, owner=self.name, name=qualifier or "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +90,11 @@ class FunctionVersion:
         """The ARN that names this version; $LATEST is qualified as well."""
         return self.function.qualified_arn(self.version)
 
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is going on with it."""
+        return self.state != "Pending" and self.last_update_status != "InProgress"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionSettings:
@@ -95,6 +106,11 @@ class FunctionSettings:
     """Executions at once that are this function's alone, and its most; 0 lets nothing run."""
     recursive_loop: str = "Terminate"
     """Or ``Allow``."""
+    code_signing_config_arn: str | None = None
+
+    @property
+    def place(self) -> Place:
+        return self.function.place()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

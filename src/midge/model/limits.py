@@ -56,6 +56,9 @@ class Limits:
     store_retry_seconds: float = 5.0
     """How long the outcome of a creation or an update waits when it could not be written, before the next attempt."""
 
+    functions_loaded_at_start: int = 256
+    """Of those created last; the others are loaded when they are first invoked."""
+
     # packages
     package_files: int = 100_000
     package_path_bytes: int = 1_024

@@ -1,22 +1,25 @@
 """The Store in memory, for tests: the same rules, nothing durable. Holds records encoded, so that none is shared."""
 
+from collections import Counter
 from dataclasses import replace
 
 from midge.model.functions import LATEST, Alias, FunctionId, FunctionSettings, FunctionVersion
-from midge.model.policies import ResourcePolicy
+from midge.model.resources import Place, Resource
 from midge.store.errors import ExistsError, InUseError, MissingError, StaleError, StoreUnavailableError
 from midge.store.paging import Page, decode_marker, encode_marker
-from midge.store.port import Everything, Scope, Usage
+from midge.store.port import Opening, R, ResourceScope, Scope, Usage
 from midge.store.records import (
     FunctionKey,
     decode_alias,
-    decode_policy,
-    decode_settings,
     decode_version,
     encode,
     key,
+    kind_of,
     number,
+    place_columns,
 )
+
+_Columns = tuple[str, str, str, str]
 
 
 class MemoryStore:
@@ -25,18 +28,24 @@ class MemoryStore:
     def __init__(self) -> None:
         self._versions: dict[tuple[FunctionKey, int], str] = {}
         self._aliases: dict[tuple[FunctionKey, str], str] = {}
-        self._settings: dict[FunctionKey, str] = {}
-        self._policies: dict[tuple[FunctionKey, str], str] = {}
+        self._resources: dict[tuple[type[Resource], _Columns], str] = {}
         self._last_numbers: dict[FunctionKey, int] = {}
         self._closed = False
 
-    async def load(self) -> Everything:
+    async def opening(self, recent: int) -> Opening:
         self._check_open()
-        return Everything(
-            versions=tuple(decode_version(text) for _, text in sorted(self._versions.items())),
-            aliases=tuple(decode_alias(text) for _, text in sorted(self._aliases.items())),
-            settings=tuple(decode_settings(text) for _, text in sorted(self._settings.items())),
-            policies=tuple(decode_policy(text) for _, text in sorted(self._policies.items())),
+        versions = [decode_version(text) for _, text in sorted(self._versions.items())]
+        latest = [decode_version(text) for (_, number), text in self._versions.items() if number == 0]
+        settings = [record for kind, _, record in self._records() if kind is FunctionSettings]
+        return Opening(
+            code_uses=Counter(version.code.digest for version in versions),
+            unsettled=tuple(version for version in versions if not version.settled),
+            recent=tuple(reversed(latest))[:recent],
+            reservations=tuple(
+                each
+                for each in settings
+                if isinstance(each, FunctionSettings) and each.reserved_concurrency is not None
+            ),
         )
 
     async def usage(self, account: str, region: str) -> Usage:
@@ -46,16 +55,18 @@ class MemoryStore:
             for ((of_account, of_region, _), number), text in self._versions.items()
             if (of_account, of_region) == (account, region)
         ]
-        settings = [
-            decode_settings(text)
-            for (of_account, of_region, _), text in self._settings.items()
-            if (of_account, of_region) == (account, region)
-        ]
+        settings = await self.list_resources(
+            FunctionSettings, ResourceScope(account=account, region=region), None, len(self._resources) + 1
+        )
         return Usage(
             functions=sum(number == 0 for number, _ in versions),
             code_bytes=sum(version.code.size_bytes for _, version in versions),
-            reserved_concurrency=sum(each.reserved_concurrency or 0 for each in settings),
+            reserved_concurrency=sum(each.reserved_concurrency or 0 for each in settings.items),
         )
+
+    async def functions(self) -> int:
+        self._check_open()
+        return sum(number == 0 for _, number in self._versions)
 
     async def close(self) -> None:
         self._closed = True
@@ -73,7 +84,7 @@ class MemoryStore:
             raise ExistsError(latest.function.arn)
         self._versions[place] = encode(latest)
         if settings is not None:
-            self._settings[key(latest.function)] = encode(settings)
+            await self.put_resource(settings)
 
     async def replace_version(self, version: FunctionVersion, expected_revision: str) -> None:
         self._check_open()
@@ -102,6 +113,11 @@ class MemoryStore:
         text = self._versions.get((key(function), number(version)))
         return None if text is None else decode_version(text)
 
+    async def newest_version(self, function: FunctionId) -> FunctionVersion | None:
+        self._check_open()
+        numbers = [number for of, number in self._versions if of == key(function) and number > 0]
+        return decode_version(self._versions[key(function), max(numbers)]) if numbers else None
+
     async def list_versions(self, scope: Scope, marker: str | None, count: int) -> Page[FunctionVersion]:
         self._check_open()
         after = ("", -1) if marker is None else decode_marker(marker, tuple[str, int])
@@ -127,7 +143,7 @@ class MemoryStore:
         if users:
             raise InUseError(tuple(users))
         del self._versions[place]
-        self._policies.pop((key(function), version), None)
+        self._delete_attached(function, version)
 
     async def delete_function(self, function: FunctionId) -> None:
         self._check_open()
@@ -136,19 +152,7 @@ class MemoryStore:
         of = key(function)
         self._aliases = {place: text for place, text in self._aliases.items() if place[0] != of}
         self._versions = {place: text for place, text in self._versions.items() if place[0] != of}
-        self._settings.pop(of, None)
-        self._policies = {place: text for place, text in self._policies.items() if place[0] != of}
-
-    async def settings(self, function: FunctionId) -> FunctionSettings:
-        self._check_open()
-        text = self._settings.get(key(function))
-        return FunctionSettings(function=function) if text is None else decode_settings(text)
-
-    async def replace_settings(self, settings: FunctionSettings) -> None:
-        self._check_open()
-        if await self.version(settings.function, LATEST) is None:
-            raise MissingError(settings.function.arn)
-        self._settings[key(settings.function)] = encode(settings)
+        self._delete_attached(function)
 
     # aliases
 
@@ -200,28 +204,65 @@ class MemoryStore:
         self._check_open()
         if self._aliases.pop((key(function), name), None) is None:
             raise MissingError(function.qualified_arn(name))
-        self._policies.pop((key(function), name), None)
+        self._delete_attached(function, name)
 
-    # policies
+    # resources
 
-    async def policy(self, function: FunctionId, qualifier: str | None) -> ResourcePolicy | None:
+    def _records(self) -> list[tuple[type[Resource], _Columns, Resource]]:
+        found = sorted(self._resources.items(), key=lambda item: item[0][1])
+        return [(kind, columns, kind_of(kind).decoder.decode(text)) for (kind, columns), text in found]
+
+    def _delete_attached(self, function: FunctionId, qualifier: str | None = None) -> None:
+        for kind, columns in list(self._resources):
+            attached = kind_of(kind).attached and columns[:3] == key(function)
+            if attached and qualifier in (None, columns[3]):
+                del self._resources[kind, columns]
+
+    async def create_resource(self, record: Resource) -> None:
         self._check_open()
-        text = self._policies.get((key(function), qualifier or ""))
-        return None if text is None else decode_policy(text)
+        if (type(record), place_columns(record.place)) in self._resources:
+            raise ExistsError(record.place.name)
+        await self.put_resource(record)
 
-    async def replace_policy(self, policy: ResourcePolicy, expected_revision: str | None) -> None:
+    async def put_resource(self, record: Resource) -> None:
         self._check_open()
-        function, wanted = policy.function, policy.qualifier or LATEST
-        if await self.version(function, wanted) is None and await self.alias(function, wanted) is None:
-            raise MissingError(policy.resource)
-        current = await self.policy(function, policy.qualifier)
-        if (None if current is None else current.revision_id) != expected_revision:
-            raise StaleError(policy.resource)
-        place = (key(function), policy.qualifier or "")
-        if policy.statements:
-            self._policies[place] = encode(policy)
-        else:
-            self._policies.pop(place, None)
+        place = record.place
+        if kind_of(type(record)).attached:
+            function = FunctionId(account=place.account, region=place.region, name=place.owner)
+            version, alias = (
+                await self.version(function, place.name or LATEST),
+                await self.alias(function, place.name),
+            )
+            if version is None and alias is None:
+                raise MissingError(function.qualified_arn(place.name) if place.name else function.arn)
+        self._resources[type(record), place_columns(place)] = encode(record)
+
+    async def resource(self, kind: type[R], place: Place) -> R | None:
+        self._check_open()
+        text = self._resources.get((kind, place_columns(place)))
+        return None if text is None else kind_of(kind).decoder.decode(text)
+
+    async def list_resources(self, kind: type[R], scope: ResourceScope, marker: str | None, count: int) -> Page[R]:
+        self._check_open()
+        after = ("", "") if marker is None else decode_marker(marker, tuple[str, str])
+        found = [
+            (columns[2:], record)
+            for of_kind, columns, record in self._records()
+            if of_kind is kind
+            and columns[:2] == (scope.account, scope.region)
+            and scope.owner in (None, columns[2])
+            and all(getattr(record, name) == value for name, value in scope.where.items())
+            and columns[2:] > after
+        ]
+        return Page(
+            items=tuple(record for _, record in found[:count] if isinstance(record, kind)),
+            next_marker=encode_marker(found[count - 1][0]) if len(found) > count else None,
+        )
+
+    async def delete_resource(self, kind: type[Resource], place: Place) -> None:
+        self._check_open()
+        if self._resources.pop((kind, place_columns(place)), None) is None:
+            raise MissingError(place.name)
 
 
 def _versions_of(alias: Alias) -> list[str]:

@@ -1,27 +1,33 @@
-"""The Store port: the durable truth about functions, their versions, aliases, settings and policies.
+"""The Store port: the durable truth about functions, their versions and aliases, and about every other resource.
 
 A write returns when it is on disk and not before; writes of one function become visible in the order they returned.
 Changes of what has a revision id are compare-and-swap on it. Implementations: ``sqlite`` and, for tests, ``memory``.
 Every method may raise StorageFullError or StoreUnavailableError (``midge.store.errors``).
 """
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
 from midge.model.functions import Alias, FunctionId, FunctionSettings, FunctionVersion
-from midge.model.policies import ResourcePolicy
+from midge.model.resources import Place, Resource
 from midge.store.paging import Page
+
+R = TypeVar("R", bound=Resource)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Everything:
-    """All that is stored, for start-up; each kind in the order of its listing."""
+class Opening:
+    """What a start needs to know before the first call. Its size does not grow with the number of versions."""
 
-    versions: tuple[FunctionVersion, ...]
-    aliases: tuple[Alias, ...]
-    settings: tuple[FunctionSettings, ...]
-    """Of the functions that have any."""
-    policies: tuple[ResourcePolicy, ...]
+    code_uses: Mapping[str, int]
+    """By the digest of a zip: how many records name it."""
+    unsettled: tuple[FunctionVersion, ...]
+    """What was being created or updated when midge stopped."""
+    recent: tuple[FunctionVersion, ...]
+    """Of the functions created last, $LATEST."""
+    reservations: tuple[FunctionSettings, ...]
+    """Of the functions that have concurrency reserved."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +79,10 @@ class FunctionStore(Protocol):
         """One version by its number or ``$LATEST``."""
         ...
 
+    async def newest_version(self, function: FunctionId) -> FunctionVersion | None:
+        """The numbered version with the highest number that is still there."""
+        ...
+
     async def list_versions(self, scope: Scope, marker: str | None, count: int) -> Page[FunctionVersion]:
         """At most ``count`` versions by function name, $LATEST first and then by number. Raises BadMarkerError."""
         ...
@@ -83,14 +93,6 @@ class FunctionStore(Protocol):
 
     async def delete_function(self, function: FunctionId) -> None:
         """Forget a function with all that belongs to it. Raises MissingError."""
-        ...
-
-    async def settings(self, function: FunctionId) -> FunctionSettings:
-        """What holds for the whole function; the defaults if nothing was ever set, also without a function."""
-        ...
-
-    async def replace_settings(self, settings: FunctionSettings) -> None:
-        """Put ``settings`` in the place of the function's former ones. The last write wins. Raises MissingError."""
         ...
 
 
@@ -120,31 +122,57 @@ class AliasStore(Protocol):
         ...
 
 
-class PolicyStore(Protocol):
-    """Resource policies; each goes with the function, the version or the alias that it is attached to."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceScope:
+    """Which resources of a kind a listing shows: those of an account and region, or of one owner, that agree with ``where``."""
 
-    async def policy(self, function: FunctionId, qualifier: str | None) -> ResourcePolicy | None:
-        """The policy of a version or an alias, or with None of the function itself."""
+    account: str
+    region: str
+    owner: str | None = None
+    where: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Field of the record to the value it must have."""
+
+
+class ResourceStore(Protocol):
+    """Everything that is one record under a name; ``kind`` is the record's class. What is attached goes with its owner."""
+
+    async def create_resource(self, record: Resource) -> None:
+        """Keep a new record. Raises ExistsError, or MissingError without what it is attached to."""
         ...
 
-    async def replace_policy(self, policy: ResourcePolicy, expected_revision: str | None) -> None:
-        """Put ``policy`` in the place of the one with that revision id, or with None where there is none.
+    async def put_resource(self, record: Resource) -> None:
+        """Keep a record in the place of the former one, if there is one. The last write wins.
 
-        A policy without statements is none and is forgotten. Raises MissingError if what it is attached to does not
-        exist, or StaleError.
+        Raises MissingError without what it is attached to.
         """
         ...
 
+    async def resource(self, kind: type[R], place: Place) -> R | None:
+        """One record."""
+        ...
 
-class Store(FunctionStore, AliasStore, PolicyStore, Protocol):
+    async def list_resources(self, kind: type[R], scope: ResourceScope, marker: str | None, count: int) -> Page[R]:
+        """At most ``count`` records by owner and name. Raises BadMarkerError."""
+        ...
+
+    async def delete_resource(self, kind: type[Resource], place: Place) -> None:
+        """Forget a record. Raises MissingError."""
+        ...
+
+
+class Store(FunctionStore, AliasStore, ResourceStore, Protocol):
     """All of them, and what concerns the whole."""
 
-    async def load(self) -> Everything:
-        """All there is."""
+    async def opening(self, recent: int) -> Opening:
+        """What there is to know at start; at most ``recent`` of the functions created last."""
         ...
 
     async def usage(self, account: str, region: str) -> Usage:
         """What is stored for one account and region, counted."""
+        ...
+
+    async def functions(self) -> int:
+        """How many functions there are, in all accounts and regions."""
         ...
 
     async def close(self) -> None:

@@ -3,24 +3,61 @@
 Fields that a later midge adds must have defaults, so that what an earlier one wrote can still be read.
 """
 
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
 import msgspec
 
 from midge.model.functions import LATEST, Alias, FunctionId, FunctionSettings, FunctionVersion
 from midge.model.policies import ResourcePolicy
+from midge.model.resources import Place, Resource
+
+R = TypeVar("R", bound=Resource)
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 _version_decoder = msgspec.json.Decoder(FunctionVersion)
 _alias_decoder = msgspec.json.Decoder(Alias)
-_settings_decoder = msgspec.json.Decoder(FunctionSettings)
-_policy_decoder = msgspec.json.Decoder(ResourcePolicy)
 
 FunctionKey = tuple[str, str, str]
 """Account, region, name."""
 
 
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[R]):
+    """One kind of resource: the word that stands for it in the database, and how its records are read."""
+
+    word: str
+    decoder: msgspec.json.Decoder[R]
+    attached: bool
+    """To a function, a version or an alias: it cannot be without what it is attached to, and goes with it."""
+
+
+def _kind(word: str, record: type[R], *, attached: bool) -> tuple[type[R], Kind[R]]:
+    return record, Kind(word, msgspec.json.Decoder(record), attached)
+
+
+_KINDS: dict[type[Any], Kind[Any]] = dict(
+    [
+        _kind("settings", FunctionSettings, attached=True),
+        _kind("policy", ResourcePolicy, attached=True),
+    ]
+)
+ATTACHED_WORDS = tuple(kind.word for kind in _KINDS.values() if kind.attached)
+
+
+def kind_of(record: type[R]) -> Kind[R]:
+    """The kind whose records are of this class."""
+    return _KINDS[record]
+
+
 def key(function: FunctionId) -> FunctionKey:
     """A function's identity as columns."""
     return (function.account, function.region, function.name)
+
+
+def place_columns(place: Place) -> tuple[str, str, str, str]:
+    """A resource's identity within its kind, as columns."""
+    return (place.account, place.region, place.owner, place.name)
 
 
 _NO_VERSION = 2**63 - 1
@@ -39,7 +76,7 @@ def additional_number(alias: Alias) -> int | None:
     return next((number(version) for version in alias.additional_version_weights), None)
 
 
-def encode(record: FunctionVersion | Alias | FunctionSettings | ResourcePolicy) -> str:
+def encode(record: FunctionVersion | Alias | Resource) -> str:
     """A record as JSON text."""
     return _encoder.encode(record).decode("utf-8")
 
@@ -52,13 +89,3 @@ def decode_version(text: str) -> FunctionVersion:
 def decode_alias(text: str) -> Alias:
     """The alias in a record. Raises msgspec.MsgspecError if it is none."""
     return _alias_decoder.decode(text)
-
-
-def decode_settings(text: str) -> FunctionSettings:
-    """The settings in a record. Raises msgspec.MsgspecError if they are none."""
-    return _settings_decoder.decode(text)
-
-
-def decode_policy(text: str) -> ResourcePolicy:
-    """The policy in a record. Raises msgspec.MsgspecError if it is none."""
-    return _policy_decoder.decode(text)

@@ -13,13 +13,13 @@ from pathlib import Path
 
 from midge.model.functions import Alias, FunctionId, FunctionSettings, FunctionVersion
 from midge.model.limits import Limits
-from midge.model.policies import ResourcePolicy
-from midge.store import policies, statements
-from midge.store import settings as settings_statements
+from midge.model.resources import Place, Resource
+from midge.store import resources, statements
+from midge.store import usage as counts
 from midge.store.errors import StoreUnavailableError
 from midge.store.migrate import known_migrations, migrate
 from midge.store.paging import Page, decode_marker
-from midge.store.port import Everything, Scope, Usage
+from midge.store.port import Opening, R, ResourceScope, Scope, Usage
 from midge.store.writer import Result, Work, Writer, translate
 
 
@@ -66,11 +66,14 @@ class SqliteStore:
         except sqlite3.Error as error:
             raise translate(error) from error
 
-    async def load(self) -> Everything:
-        return await self._read(statements.load)
+    async def opening(self, recent: int) -> Opening:
+        return await self._read(partial(counts.opening, recent=recent))
 
     async def usage(self, account: str, region: str) -> Usage:
-        return await self._read(partial(settings_statements.usage, account=account, region=region))
+        return await self._read(partial(counts.usage, account=account, region=region))
+
+    async def functions(self) -> int:
+        return await self._read(counts.functions)
 
     async def create_function(self, latest: FunctionVersion, settings: FunctionSettings | None = None) -> None:
         await self._writer.run(partial(statements.create_function, latest=latest, settings=settings))
@@ -86,6 +89,9 @@ class SqliteStore:
     async def version(self, function: FunctionId, version: str) -> FunctionVersion | None:
         return await self._read(partial(statements.version, function=function, of_version=version))
 
+    async def newest_version(self, function: FunctionId) -> FunctionVersion | None:
+        return await self._read(partial(statements.newest_version, function=function))
+
     async def list_versions(self, scope: Scope, marker: str | None, count: int) -> Page[FunctionVersion]:
         after = ("", -1) if marker is None else decode_marker(marker, tuple[str, int])
         return await self._read(partial(statements.list_versions, scope=scope, after=after, count=count))
@@ -95,12 +101,6 @@ class SqliteStore:
 
     async def delete_function(self, function: FunctionId) -> None:
         await self._writer.run(partial(statements.delete_function, function=function))
-
-    async def settings(self, function: FunctionId) -> FunctionSettings:
-        return await self._read(partial(settings_statements.settings, function=function))
-
-    async def replace_settings(self, settings: FunctionSettings) -> None:
-        await self._writer.run(partial(settings_statements.replace_settings, settings=settings))
 
     async def create_alias(self, alias: Alias) -> None:
         await self._writer.run(partial(statements.create_alias, alias=alias))
@@ -122,11 +122,21 @@ class SqliteStore:
     async def delete_alias(self, function: FunctionId, name: str) -> None:
         await self._writer.run(partial(statements.delete_alias, function=function, name=name))
 
-    async def policy(self, function: FunctionId, qualifier: str | None) -> ResourcePolicy | None:
-        return await self._read(partial(policies.policy, function=function, qualifier=qualifier))
+    async def create_resource(self, record: Resource) -> None:
+        await self._writer.run(partial(resources.create, record=record))
 
-    async def replace_policy(self, policy: ResourcePolicy, expected_revision: str | None) -> None:
-        await self._writer.run(partial(policies.replace_policy, policy=policy, expected_revision=expected_revision))
+    async def put_resource(self, record: Resource) -> None:
+        await self._writer.run(partial(resources.put, record=record))
+
+    async def resource(self, kind: type[R], place: Place) -> R | None:
+        return await self._read(partial(resources.resource, kind=kind, place=place))
+
+    async def list_resources(self, kind: type[R], scope: ResourceScope, marker: str | None, count: int) -> Page[R]:
+        after = ("", "") if marker is None else decode_marker(marker, tuple[str, str])
+        return await self._read(partial(resources.list_resources, kind=kind, scope=scope, after=after, count=count))
+
+    async def delete_resource(self, kind: type[Resource], place: Place) -> None:
+        await self._writer.run(partial(resources.delete, kind=kind, place=place))
 
 
 def _open(path: Path) -> tuple[sqlite3.Connection, sqlite3.Connection]:

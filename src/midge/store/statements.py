@@ -7,26 +7,11 @@ import sqlite3
 from dataclasses import replace
 
 from midge.model.functions import LATEST, Alias, FunctionId, FunctionSettings, FunctionVersion
-from midge.store import policies
-from midge.store import settings as settings_statements
+from midge.store import resources
 from midge.store.errors import ExistsError, InUseError, MissingError, StaleError
 from midge.store.paging import Page, encode_marker
-from midge.store.port import Everything, Scope
+from midge.store.port import Scope
 from midge.store.records import additional_number, decode_alias, decode_version, encode, key, number
-
-
-def load(connection: sqlite3.Connection) -> Everything:
-    connection.execute("BEGIN")  # one snapshot for all
-    try:
-        versions = connection.execute("SELECT record FROM function_versions ORDER BY account, region, name, number")
-        found_versions = tuple(decode_version(text) for (text,) in versions)
-        aliases = connection.execute("SELECT record FROM aliases ORDER BY account, region, name, alias")
-        found_aliases = tuple(decode_alias(text) for (text,) in aliases)
-        found_settings = settings_statements.load(connection)
-        found_policies = policies.load(connection)
-    finally:
-        connection.execute("COMMIT")
-    return Everything(versions=found_versions, aliases=found_aliases, settings=found_settings, policies=found_policies)
 
 
 def _revision(connection: sqlite3.Connection, function: FunctionId, version: str) -> str | None:
@@ -37,15 +22,17 @@ def _revision(connection: sqlite3.Connection, function: FunctionId, version: str
     return None if row is None else str(row[0])
 
 
+def _columns(version: FunctionVersion) -> tuple[int, str, bool, str]:
+    return (version.code.size_bytes, version.code.digest, version.settled, encode(version))
+
+
 def _insert_version(connection: sqlite3.Connection, version: FunctionVersion) -> None:
     connection.execute(
-        "INSERT INTO function_versions (account, region, name, number, revision_id, code_bytes, record)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (
-            *key(version.function), number(version.version), version.revision_id, version.code.size_bytes,
-            encode(version),
-        ),
-    )  # fmt: skip
+        "INSERT INTO function_versions"
+        " (account, region, name, number, revision_id, code_bytes, code_digest, settled, record)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (*key(version.function), number(version.version), version.revision_id, *_columns(version)),
+    )
 
 
 def create_function(connection: sqlite3.Connection, latest: FunctionVersion, settings: FunctionSettings | None) -> None:
@@ -53,7 +40,7 @@ def create_function(connection: sqlite3.Connection, latest: FunctionVersion, set
         raise ExistsError(latest.function.arn)
     _insert_version(connection, latest)
     if settings is not None:
-        settings_statements.put(connection, settings)
+        resources.put(connection, settings)
 
 
 def _expect(found: str | None, wanted: str, arn: str) -> None:
@@ -66,13 +53,10 @@ def _expect(found: str | None, wanted: str, arn: str) -> None:
 def replace_version(connection: sqlite3.Connection, version: FunctionVersion, expected_revision: str) -> None:
     _expect(_revision(connection, version.function, version.version), expected_revision, version.arn)
     connection.execute(
-        "UPDATE function_versions SET revision_id = ?, code_bytes = ?, record = ?"
+        "UPDATE function_versions SET revision_id = ?, code_bytes = ?, code_digest = ?, settled = ?, record = ?"
         " WHERE account = ? AND region = ? AND name = ? AND number = ?",
-        (
-            version.revision_id, version.code.size_bytes, encode(version), *key(version.function),
-            number(version.version),
-        ),
-    )  # fmt: skip
+        (version.revision_id, *_columns(version), *key(version.function), number(version.version)),
+    )
 
 
 def publish_version(connection: sqlite3.Connection, draft: FunctionVersion, latest_revision: str) -> FunctionVersion:
@@ -91,6 +75,15 @@ def version(connection: sqlite3.Connection, function: FunctionId, of_version: st
     row = connection.execute(
         "SELECT record FROM function_versions WHERE account = ? AND region = ? AND name = ? AND number = ?",
         (*key(function), number(of_version)),
+    ).fetchone()
+    return None if row is None else decode_version(row[0])
+
+
+def newest_version(connection: sqlite3.Connection, function: FunctionId) -> FunctionVersion | None:
+    row = connection.execute(
+        "SELECT record FROM function_versions WHERE account = ? AND region = ? AND name = ? AND number > 0"
+        " ORDER BY number DESC LIMIT 1",
+        key(function),
     ).fetchone()
     return None if row is None else decode_version(row[0])
 
@@ -127,7 +120,7 @@ def delete_version(connection: sqlite3.Connection, function: FunctionId, version
     )
     if gone.rowcount == 0:
         raise MissingError(function.qualified_arn(version))
-    policies.delete(connection, function, version)
+    resources.delete_attached(connection, function, version)
 
 
 def delete_function(connection: sqlite3.Connection, function: FunctionId) -> None:
@@ -135,8 +128,7 @@ def delete_function(connection: sqlite3.Connection, function: FunctionId) -> Non
         raise MissingError(function.arn)
     connection.execute("DELETE FROM aliases WHERE account = ? AND region = ? AND name = ?", key(function))
     connection.execute("DELETE FROM function_versions WHERE account = ? AND region = ? AND name = ?", key(function))
-    settings_statements.delete(connection, function)
-    policies.delete_all(connection, function)
+    resources.delete_attached(connection, function)
 
 
 def _alias_revision(connection: sqlite3.Connection, alias: Alias) -> str | None:
@@ -207,4 +199,4 @@ def delete_alias(connection: sqlite3.Connection, function: FunctionId, name: str
     )
     if gone.rowcount == 0:
         raise MissingError(function.qualified_arn(name))
-    policies.delete(connection, function, name)
+    resources.delete_attached(connection, function, name)

@@ -1,14 +1,15 @@
 """Functions through the control plane's entrance: create, look at, list, update, delete."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from api_bench import ARN, ROLE, Bench, make_zip
+from api_bench import ARN, CONTEXT, ROLE, Bench, make_zip
 
 from midge.blobs.digests import code_of
 from midge.model.errors import ServiceError
-from midge.model.functions import FunctionVersion
+from midge.model.functions import FunctionId, FunctionVersion
 from midge.store.errors import StorageFullError
 from midge.store.memory import MemoryStore
 
@@ -422,7 +423,7 @@ def test_code_that_is_used_again_in_time_stays(bench: Bench) -> None:
 
 
 def test_a_restart_finds_everything(bench: Bench) -> None:
-    """A new process tells the router of every version and alias as they were, and orphaned zips are gone."""
+    """A new process tells the router of functions at once and of versions and aliases when they are invoked; orphans go."""
 
     async def first(bench: Bench) -> None:
         await bench.created()
@@ -431,10 +432,17 @@ def test_a_restart_finds_everything(bench: Bench) -> None:
         await bench.blobs.put(b"orphan")
 
     async def second(bench: Bench) -> None:
-        assert {arn: version.state for arn, version in bench.router.versions.items()} == {
-            f"{ARN}:$LATEST": "Active",
-            f"{ARN}:1": "Active",
-        }
+        function = FunctionId(account=CONTEXT.account, region=CONTEXT.region, name="f")
+
+        def known() -> dict[str, str]:
+            return {arn: version.state for arn, version in bench.router.versions.items()}
+
+        assert known() == {f"{ARN}:$LATEST": "Active"}
+        await bench.api.load(function, "nothing")
+        await bench.api.load(replace(function, name="unknown"), None)
+        assert (known(), bench.router.aliases) == ({f"{ARN}:$LATEST": "Active"}, {})
+        await bench.api.load(function, "live")
+        assert known() == {f"{ARN}:$LATEST": "Active", f"{ARN}:1": "Active"}
         assert list(bench.router.aliases) == [f"{ARN}:live"]
         assert await bench.blobs.digests() == {code_of(make_zip()).digest}
 

@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 import structlog
-from api_bench import ARN, Bench
+from api_bench import ARN, CONTEXT, Bench
+
+from midge.model.policies import ResourcePolicy
+from midge.store.port import ResourceScope
 
 S3 = {"Action": "lambda:InvokeFunction", "Principal": "s3.amazonaws.com"}
 
@@ -174,7 +177,8 @@ def test_each_qualifier_has_a_policy_of_its_own(bench: Bench) -> None:
         await bench.refused("GetPolicy", "ResourceNotFoundException", FunctionName="f:1")
         assert await sids(bench) == ["a"]
         await bench.call("DeleteFunction", FunctionName="f")
-        assert (await bench.store.load()).policies == ()
+        scope = ResourceScope(account=CONTEXT.account, region=CONTEXT.region)
+        assert (await bench.store.list_resources(ResourcePolicy, scope, None, 50)).items == ()
 
     bench.run(scenario)
 

@@ -42,11 +42,11 @@ def test_failure(before: FunctionVersion, state: str, status: str) -> None:
 @pytest.mark.parametrize("before", [states.pending(RESTING), states.updating(RESTING), states.updating(BROKEN)])
 def test_success(before: FunctionVersion) -> None:
     """Whatever was going on, success ends in Active and Successful without reasons."""
-    assert not states.is_settled(before)
+    assert not before.settled
     assert states.busy(before) is not None
     after = states.ready(before, "r1")
     assert after == RESTING
-    assert states.is_settled(after)
+    assert after.settled
     assert states.busy(after) is None
 
 

@@ -3,11 +3,11 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from unit.world import World, in_world
+from unit.world import FUNCTION, VERSION, World, in_world
 
 from midge.api.invocations import Invocations
 from midge.auth.scope import Scopes
@@ -18,6 +18,7 @@ from midge.http.listener import Answerers, Listener
 from midge.http.ports import Scope
 from midge.http.routes import Routes
 from midge.model.errors import ServiceError
+from midge.model.functions import FunctionId, FunctionVersion
 from midge.model.limits import Limits
 from midge.sandbox.fake import FakeSandbox, do_nothing
 from midge.wire.messages import Request, Response
@@ -127,12 +128,13 @@ class Site:
     def __init__(self, world: World, hosts: HostRules | None = None) -> None:
         self.world = world
         self.seen: list[tuple[Request, Scope | None]] = []
+        self.stored: dict[FunctionId, list[FunctionVersion]] = {}
         self.relay = FakeRelay()
         self.listener = Listener(
             Answerers(
-                invocations=Invocations(world.router, world.limits),
+                invocations=Invocations(world.router, world.limits, self.load, world.platform.tasks),
                 api=self.api,
-                internal=InternalPages(world.metrics, lambda: {"status": "ok"}, {}),
+                internal=InternalPages(world.metrics, self.health, {}),
                 routes=Routes("123456789012", "eu-west-1"),
                 scope=Scopes().of_header,
                 render_error=self.render_error,
@@ -151,6 +153,14 @@ class Site:
         connection, transport = (factory or self.protocols)(), Transport()
         connection.connection_made(transport)
         return connection, transport
+
+    async def health(self) -> dict[str, str]:
+        return {"status": "ok"}
+
+    async def load(self, function: FunctionId, qualifier: str | None) -> None:
+        """Nothing is stored but what the test lays down here."""
+        for version in self.stored.pop(function, []):
+            self.world.router.put_version(version, self.world.root)
 
     async def api(self, request: Request, scope: Scope | None) -> Response:
         self.seen.append((request, scope))
@@ -330,6 +340,41 @@ def test_an_empty_payload_is_an_empty_document(tmp_path: Path) -> None:
         assert site.world.runtime.events[0].payload == b"{}"
 
     on_site(tmp_path, scenario)
+
+
+def test_what_was_not_used_since_the_start_is_loaded(tmp_path: Path) -> None:
+    """The first invocation of a function waits until it is loaded, a DryRun as well; what does not exist is not found."""
+
+    async def scenario(world: World) -> None:
+        site = Site(world)
+        site.stored[FUNCTION] = [VERSION]
+        dry = await site.ask(request(INVOKE, b"{}", "X-Amz-Invocation-Type: DryRun"))
+        assert (dry.status, dry.body) == (204, b"")
+        site.stored[FUNCTION] = [replace(VERSION, version="7")]
+        answer = await site.ask(request(f"{INVOKE}?Qualifier=7", b'{"a": 1}'))
+        assert (answer.status, answer.headers["x-amz-executed-version"]) == (200, "7")
+        missing = await site.ask(request(f"{INVOKE}?Qualifier=8"))
+        assert (missing.status, missing.document()["message"]) == (404, f"Function not found: {FUNCTION.arn}:8")
+
+    in_world(tmp_path, scenario)
+
+
+def test_an_account_of_twelve_digits_has_its_own_functions(tmp_path: Path) -> None:
+    """An access key id of twelve digits is that account; any other stands for the default one."""
+
+    async def scenario(world: World) -> None:
+        site = Site(world)
+        world.put()
+        world.put(function=replace(FUNCTION, account="111111111111"), version="1")
+
+        async def executed(key: str, qualifier: str) -> int:
+            signed = SIGNED.format(region="eu-west-1", service="lambda").replace("AKID", key)
+            return (await site.ask(request(f"{INVOKE}?Qualifier={qualifier}", b"{}", signed))).status
+
+        assert [await executed("AKID", "$LATEST"), await executed("AKID", "1")] == [200, 404]
+        assert [await executed("111111111111", "$LATEST"), await executed("111111111111", "1")] == [404, 200]
+
+    in_world(tmp_path, scenario)
 
 
 def test_a_payload_above_the_limit_is_refused(tmp_path: Path) -> None:

@@ -142,7 +142,8 @@ def test_versions_share_what_is_reserved(tmp_path: Path) -> None:
         assert {reason(world, "1"), reason(world, "$LATEST")} == {"ReservedFunctionConcurrentInvocationLimitExceeded"}
         other = replace(FUNCTION, name="other")
         world.put(function=other)
-        target = world.router.resolve(other, None)
+        target = world.router.find(other, None)
+        assert target is not None
         world.call(target=target)
         with pytest.raises(ServiceError) as caught:
             world.call(target=target)

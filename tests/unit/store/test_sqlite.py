@@ -11,12 +11,13 @@ import pytest
 
 from midge.model.functions import FunctionId, FunctionSettings
 from midge.model.limits import Limits
+from midge.model.policies import PolicyStatement, ResourcePolicy
 from midge.store.errors import ExistsError, StorageFullError, StoreUnavailableError
 from midge.store.migrate import Migration, known_migrations, migrate
 from midge.store.port import Usage
-from midge.store.settings import load as load_settings
-from midge.store.settings import usage
+from midge.store.records import kind_of
 from midge.store.sqlite import SqliteStore
+from midge.store.usage import usage
 from midge.store.writer import Writer
 
 
@@ -270,15 +271,17 @@ def test_tags_move_out_of_what_earlier_versions_wrote() -> None:
     migrate(connection, migrations[:1])
     function = {"account": "000000000000", "region": "us-east-1", "name": "f"}
     kept = {"KMSKeyArn": "k", "Tags": {"a": "ü", "b.c": ""}}
-    record = {"function": function, "version": "$LATEST", "kept": kept}
-    other = {"function": {**function, "name": "g"}, "version": "$LATEST", "kept": {}}
+    code = {"size_bytes": 1}
+    record = {"function": function, "version": "$LATEST", "kept": kept, "code": code}
+    other = {"function": {**function, "name": "g"}, "version": "$LATEST", "kept": {}, "code": code}
     for name, each in (("f", record), ("g", other)):
         connection.execute(
             "INSERT INTO function_versions VALUES (?, ?, ?, 0, 'r', ?)",
             ("000000000000", "us-east-1", name, json.dumps(each)),
         )
-    migrate(connection, migrations[:2])
-    (settings,) = load_settings(connection)
+    migrate(connection, migrations)
+    ((text,),) = connection.execute("SELECT record FROM resources WHERE kind = 'settings'")
+    settings = kind_of(FunctionSettings).decoder.decode(text)
     assert settings == FunctionSettings(function=FunctionId(**function), tags={"a": "ü", "b.c": ""})
     rows = connection.execute("SELECT record FROM function_versions ORDER BY name").fetchall()
     assert [json.loads(text) for (text,) in rows] == [{**record, "kept": {"KMSKeyArn": "k"}}, other]
@@ -286,7 +289,7 @@ def test_tags_move_out_of_what_earlier_versions_wrote() -> None:
 
 
 def test_the_code_that_was_there_counts() -> None:
-    """Versions that an earlier midge stored are counted with the size of their code after the migration, from an index."""
+    """Versions that an earlier midge stored are counted with the size of their code after the migration."""
     connection = connect()
     migrations = known_migrations()
     migrate(connection, migrations[:3])
@@ -295,7 +298,51 @@ def test_the_code_that_was_there_counts() -> None:
         connection.execute("INSERT INTO function_versions VALUES ('a', 'r', ?, ?, '1', ?)", (name, of_version, record))
     migrate(connection, migrations)
     assert usage(connection, "a", "r") == Usage(functions=2, code_bytes=23, reserved_concurrency=0)
-    counting = "EXPLAIN QUERY PLAN SELECT number, code_bytes FROM function_versions WHERE account = ? AND region = ?"
-    ((*_, plan),) = connection.execute(counting, ("a", "r"))
-    assert "COVERING INDEX function_versions_usage" in plan
+    connection.close()
+
+
+def test_policies_of_earlier_versions_keep_their_meaning() -> None:
+    """Statements with one principal, one action and one value per condition are the same statements afterwards."""
+    connection = connect()
+    migrations = known_migrations()
+    migrate(connection, migrations[:4])
+    statement = {
+        "sid": "s", "effect": "Allow", "principal_kind": "Service", "principal": "s3.amazonaws.com", "action": "*",
+        "conditions": {"ArnLike": {"AWS:SourceArn": "arn:ü"}, "Bool": {"a": "true", "b.c": "false"}},
+    }  # fmt: skip
+    other = {"sid": "t", "effect": "Allow", "principal_kind": "*", "principal": "*", "action": "*", "conditions": {}}
+    function = {"account": "a", "region": "r", "name": "f"}
+    record = {"function": function, "qualifier": None, "statements": [statement, other], "revision_id": "p1"}
+    connection.execute("INSERT INTO resource_policies VALUES ('a', 'r', 'f', '', 'p1', ?)", (json.dumps(record),))
+    migrate(connection, migrations)
+    ((text,),) = connection.execute("SELECT record FROM resources WHERE kind = 'policy'")
+    assert kind_of(ResourcePolicy).decoder.decode(text) == ResourcePolicy(
+        function=FunctionId(**function),
+        qualifier=None,
+        revision_id="p1",
+        statements=(
+            PolicyStatement(
+                sid="s",
+                principals={"Service": ("s3.amazonaws.com",)},
+                actions=("*",),
+                conditions={"ArnLike": {"AWS:SourceArn": ("arn:ü",)}, "Bool": {"a": ("true",), "b.c": ("false",)}},
+            ),
+            PolicyStatement(sid="t", principals={"*": ("*",)}, actions=("*",)),
+        ),
+    )
+    connection.close()
+
+
+def test_what_was_unsettled_is_found_after_the_migration() -> None:
+    """Versions that an earlier midge left Pending or InProgress are those that a start takes up."""
+    connection = connect()
+    migrations = known_migrations()
+    migrate(connection, migrations[:4])
+    states = [("p", "Pending", "Successful"), ("u", "Active", "InProgress"), ("a", "Active", "Successful")]
+    for name, state, update in states:
+        record = json.dumps({"code": {"digest": name}, "state": state, "last_update_status": update})
+        connection.execute("INSERT INTO function_versions VALUES ('a', 'r', ?, 0, '1', ?, 0)", (name, record))
+    migrate(connection, migrations)
+    found = connection.execute("SELECT name, code_digest FROM function_versions WHERE settled = 0 ORDER BY name")
+    assert found.fetchall() == [("p", "p"), ("u", "u")]
     connection.close()

@@ -1,0 +1,50 @@
+"""The SQL of what counts: usage of an account in a region, and what a start needs to know. In the manner of ``statements``."""
+
+import sqlite3
+
+from midge.model.functions import FunctionSettings
+from midge.store.port import Opening, Usage
+from midge.store.records import decode_version, kind_of
+
+
+def usage(connection: sqlite3.Connection, account: str, region: str) -> Usage:
+    row = connection.execute(
+        "SELECT functions, code_bytes FROM usage WHERE account = ? AND region = ?", (account, region)
+    ).fetchone()
+    (reserved,) = connection.execute(
+        "SELECT coalesce(sum(json_extract(record, '$.reserved_concurrency')), 0)"
+        " FROM resources WHERE kind = 'settings' AND account = ? AND region = ?",
+        (account, region),
+    ).fetchone()
+    functions, code_bytes = row or (0, 0)
+    return Usage(functions=functions, code_bytes=code_bytes, reserved_concurrency=reserved)
+
+
+def functions(connection: sqlite3.Connection) -> int:
+    (count,) = connection.execute("SELECT coalesce(sum(functions), 0) FROM usage").fetchone()
+    return int(count)
+
+
+def opening(connection: sqlite3.Connection, recent: int) -> Opening:
+    connection.execute("BEGIN")  # one snapshot for all
+    try:
+        uses = dict(connection.execute("SELECT code_digest, count(*) FROM function_versions GROUP BY code_digest"))
+        unsettled = connection.execute(
+            "SELECT record FROM function_versions WHERE settled = 0 ORDER BY account, region, name, number"
+        ).fetchall()
+        latest = connection.execute(
+            "SELECT record FROM function_versions WHERE number = 0 ORDER BY rowid DESC LIMIT ?", (recent,)
+        ).fetchall()
+        reserving = connection.execute(
+            "SELECT record FROM resources WHERE kind = 'settings'"
+            " AND json_extract(record, '$.reserved_concurrency') IS NOT NULL ORDER BY account, region, owner"
+        ).fetchall()
+    finally:
+        connection.execute("COMMIT")
+    settings = kind_of(FunctionSettings).decoder
+    return Opening(
+        code_uses=uses,
+        unsettled=tuple(decode_version(text) for (text,) in unsettled),
+        recent=tuple(decode_version(text) for (text,) in latest),
+        reservations=tuple(settings.decode(text) for (text,) in reserving),
+    )
