@@ -34,6 +34,7 @@ bench: ## measure midge against its baselines (ARGS="warm cold" for a part)
 docs: ## write the generated pages anew
 	@tools/setup all
 	$(BIN)/python tools/configuration_reference.py
+	$(BIN)/python tools/operations_reference.py
 
 setup: ## only prepare .venv
 	@tools/setup all

@@ -150,6 +150,7 @@ async def _open(config: Config, stack: AsyncExitStack, *, isolated: bool) -> Lis
         fetch_s3=S3Objects(moto, config.limits).fetch,
         runtimes=execution.catalogue,
         code_links=code_links,
+        strict=config.server.strict,
     )
     api = Api(services)
     await api.start()

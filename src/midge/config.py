@@ -31,6 +31,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     port: int = 4566
     data_dir: str = ".midge"
     allow_remote: bool = False
+    strict: bool = False
 
 
 class Aws(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -50,11 +50,11 @@ class ControlPlane:
         """Let invocations find ``version`` as it now is."""
         self.services.router.put_version(version, self.services.packages.path(version.code))
 
-    def say_kept(self, function: FunctionId, members: list[str]) -> None:
+    def say_kept(self, arn: str, members: list[str]) -> None:
         """Tell midge's log, once for each, of members that are kept without effect."""
         if members:
             log = structlog.get_logger("midge.api")
-            log.warning("kept_without_effect", function=function.arn, members=members)
+            log.warning("kept_without_effect", resource=arn, members=members)
 
 
 def new_revision() -> str:

@@ -1,29 +1,75 @@
-"""The page that says which operations of the service model exist here, only keep what they are told, or are refused. Generated, tested.
+"""The page that says what becomes of every operation of the service model and of every member of its input.
 
-``docs/operations.md`` is this text; a test fails when either the service model or the table of operations moves on.
+Made from the service model and ``operations``; ``docs/operations.md`` is this text. A test fails when either moves on.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterator
+from typing import Any
 
-from midge.api.dispatch import ANSWERED_BY_THE_LISTENER, KEPT_WITHOUT_EFFECT, OPERATIONS
+from midge.api.members import REFUSED, Rules, Treatment
+from midge.api.operations import ANSWERED_BY_THE_LISTENER, OPERATIONS
+from midge.wire.model import ServiceModel
 
 _HEAD = """# Operations
 
-Every operation of the `lambda` service model, by name.
-An operation whose input is kept stores and returns it as AWS does, and nothing acts on it yet; in strict mode it is refused.
-An operation that is refused answers `InvalidParameterValueException` (400) and names itself.
+Every operation of the `lambda` service model, and every member of its input.
 
-| Operation | Here |
-|---|---|
+- enforced: midge acts on it.
+- stored only: kept and returned as AWS does, without effect here; said aloud in midge's log, refused with `--strict`.
+- refused: it would change what happens and midge does not have it yet; `InvalidParameterValueException` (400) names it.
+
+An operation that is stored only keeps what it is told, and nothing acts on that yet.
+
+| Operation | Here | Enforced | Stored only | Refused |
+|---|---|---|---|---|
 """
+_MOST_DEPTH = 4
 
 
-def operations_page(names: Iterable[str]) -> str:
-    """Markdown for the operations called ``names``."""
-    return _HEAD + "".join(f"| {name} | {_status(name)} |\n" for name in sorted(names))
+def operations_page(model: ServiceModel) -> str:
+    """The page in Markdown."""
+    return _HEAD + "".join(_row(model, name) for name in sorted(model.operations))
 
 
-def _status(name: str) -> str:
-    if name in KEPT_WITHOUT_EFFECT:
-        return "kept"
-    return "implemented" if name in OPERATIONS.keys() | ANSWERED_BY_THE_LISTENER else "refused"
+def _row(model: ServiceModel, name: str) -> str:
+    status, rules = status_of(name)
+    columns: dict[Treatment, list[str]] = {treatment: [] for treatment in Treatment}
+    for path in input_paths(model, name):
+        columns[_rule(rules, path)].append(path)
+    cells = [", ".join(columns[treatment]) for treatment in Treatment]
+    return f"| {name} | {status} | {' | '.join(cells)} |\n"
+
+
+def status_of(name: str) -> tuple[str, Rules]:
+    """What becomes of an operation, and of its members; a refused one has no rules."""
+    if name in ANSWERED_BY_THE_LISTENER:
+        return "answered", ANSWERED_BY_THE_LISTENER[name]
+    operation = OPERATIONS.get(name)
+    if operation is None:
+        return "refused", {}
+    return ("stored only" if operation.stored_only else "answered"), operation.rules
+
+
+def _rule(rules: Rules, path: str) -> Treatment:
+    while path not in rules and "." in path:
+        path = path.rpartition(".")[0]
+    return rules.get(path, REFUSED).treatment
+
+
+def input_paths(model: ServiceModel, name: str) -> Iterator[str]:
+    """Every member of an operation's input, and of the structures within it, as ``Code.ZipFile``."""
+    operation = model.operations[name]
+    if operation.input is not None:
+        yield from _paths(model, operation.input.shape, "", _MOST_DEPTH)
+
+
+def _paths(model: ServiceModel, shape_name: str, prefix: str, depth: int) -> Iterator[str]:
+    shape: Any = model.shapes[shape_name]
+    if shape.type in {"list", "map"}:
+        within = shape.member if shape.type == "list" else shape.value
+        yield from _paths(model, within.shape, prefix, depth)
+    elif shape.type == "structure" and depth > 0:
+        for member, of in shape.members.items():
+            path = f"{prefix}.{member}" if prefix else member
+            yield path
+            yield from _paths(model, of.shape, path, depth - 1)

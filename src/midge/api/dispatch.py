@@ -1,73 +1,26 @@
 """The control plane's one entrance: an operation by name, its parsed input, the answer's members.
 
-The table below is plain data: an operation that is not in it is refused by name. Also brings the router up to date at
-start and lets an operation that has begun finish when its caller hangs up, so that store and router never disagree.
+Refuses by name what ``operations`` does not have. Also brings the router up to date at start and lets an operation that
+has begun finish when its caller hangs up, so that store and router never disagree.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
 
-from midge.api import (
-    account,
-    aliases,
-    code_signing,
-    concurrency,
-    function_updates,
-    functions,
-    loading,
-    permissions,
-    recursion,
-    tags,
-    versions,
-)
+from midge.api import loading, members
 from midge.api.code_keeper import CodeKeeper
 from midge.api.control_plane import ControlPlane
 from midge.api.locks import KeyedLocks
+from midge.api.operations import OPERATIONS, Perform
 from midge.api.preparation import Preparation
 from midge.api.services import ApiServices, CallContext
 from midge.model.errors import ServiceError, invalid_parameter, not_found, not_supported, stale_revision
 from midge.model.functions import FunctionId
 from midge.store.errors import BadMarkerError, MissingError, StaleError, StoreError
 from midge.tasks import TaskOwner
-
-Operation = Callable[[ControlPlane, Mapping[str, Any], CallContext], Awaitable[dict[str, Any]]]
-
-OPERATIONS: Mapping[str, Operation] = {
-    "CreateFunction": functions.create_function,
-    "GetFunction": functions.get_function,
-    "GetFunctionConfiguration": functions.get_function_configuration,
-    "ListFunctions": functions.list_functions,
-    "DeleteFunction": functions.delete_function,
-    "UpdateFunctionCode": function_updates.update_function_code,
-    "UpdateFunctionConfiguration": function_updates.update_function_configuration,
-    "PublishVersion": versions.publish_version,
-    "ListVersionsByFunction": versions.list_versions_by_function,
-    "CreateAlias": aliases.create_alias,
-    "GetAlias": aliases.get_alias,
-    "ListAliases": aliases.list_aliases,
-    "UpdateAlias": aliases.update_alias,
-    "DeleteAlias": aliases.delete_alias,
-    "PutFunctionConcurrency": concurrency.put_function_concurrency,
-    "GetFunctionConcurrency": concurrency.get_function_concurrency,
-    "DeleteFunctionConcurrency": concurrency.delete_function_concurrency,
-    "GetAccountSettings": account.get_account_settings,
-    "AddPermission": permissions.add_permission,
-    "RemovePermission": permissions.remove_permission,
-    "GetPolicy": permissions.get_policy,
-    "GetFunctionCodeSigningConfig": code_signing.get_function_code_signing_config,
-    "PutFunctionRecursionConfig": recursion.put_function_recursion_config,
-    "GetFunctionRecursionConfig": recursion.get_function_recursion_config,
-    "TagResource": tags.tag_resource,
-    "UntagResource": tags.untag_resource,
-    "ListTags": tags.list_tags,
-}
-KEPT_WITHOUT_EFFECT = frozenset({"AddPermission", "PutFunctionRecursionConfig"})
-"""Operations whose input is kept and returned, and that nothing acts on yet."""
-ANSWERED_BY_THE_LISTENER = frozenset({"Invoke"})
-"""Operations that never come here: the data plane, ``midge.api.invocations``."""
 
 
 class Api:
@@ -112,16 +65,17 @@ class Api:
 
         Raises ServiceError and nothing else. If the caller is cancelled the operation still runs to its end.
         """
-        perform = OPERATIONS.get(operation)
-        if perform is None or (self._services.strict and operation in KEPT_WITHOUT_EFFECT):
+        found, strict = OPERATIONS.get(operation), self._services.strict
+        if found is None or (strict and found.stored_only):
             raise not_supported(f"the operation {operation}")
+        members.refuse_unsupported(found.rules, values, strict=strict)
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self._tasks.start(self._perform(perform, values, context, answer))
+        self._tasks.start(self._perform(found.perform, values, context, answer))
         return await answer
 
     async def _perform(
         self,
-        perform: Operation,
+        perform: Perform,
         values: Mapping[str, Any],
         context: CallContext,
         answer: "asyncio.Future[dict[str, Any]]",

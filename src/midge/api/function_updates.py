@@ -23,7 +23,6 @@ async def update_function_code(plane: ControlPlane, values: Mapping[str, Any], c
     function = resolve_function("UpdateFunctionCode", values["FunctionName"], context)
     if values.get("ImageUri"):
         raise invalid_parameter("Please don't provide ImageUri when updating a function with packageType Zip.")
-    members.refuse_unsupported(members.UPDATE_FUNCTION_CODE, values, strict=services.strict)
     lock = plane.locks.of(function)
     async with lock:
         current = await _changeable(plane, function, values)
@@ -51,7 +50,6 @@ async def update_function_configuration(
     services = plane.services
     function = resolve_function("UpdateFunctionConfiguration", values["FunctionName"], context)
     rules = members.UPDATE_FUNCTION_CONFIGURATION
-    members.refuse_unsupported(rules, values, strict=services.strict)
     checks.check_configuration(values, services.limits)
     lock = plane.locks.of(function)
     async with lock:
@@ -78,7 +76,7 @@ def _merged(
     """``current`` with the members given; says aloud which of them are new and without effect."""
     before = {"Architectures": [current.architecture], **current.kept}
     said = members.worth_saying(rules, {name: value for name, value in before.items() if name in rules})
-    plane.say_kept(current.function, [name for name in members.worth_saying(rules, values) if name not in said])
+    plane.say_kept(current.function.arn, [name for name in members.worth_saying(rules, values) if name not in said])
     return configuration.merge_kept(configuration.merge(current, values), members.kept(rules, values))
 
 

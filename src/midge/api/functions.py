@@ -23,8 +23,6 @@ async def create_function(plane: ControlPlane, values: Mapping[str, Any], contex
     """Answers State Pending; the function becomes Active in the background."""
     services = plane.services
     function = resolve_new(values["FunctionName"], context)
-    members.refuse_unsupported(members.CREATE_FUNCTION, values, strict=services.strict)
-    members.refuse_unsupported(members.FUNCTION_CODE, values["Code"], strict=services.strict)
     checks.check_create(values, services.limits)
     tags = dict(values.get("Tags") or {})
     check_tags(tags, services.limits)
@@ -48,7 +46,7 @@ async def create_function(plane: ControlPlane, values: Mapping[str, Any], contex
             raise
         plane.put_in_router(latest)
         plane.preparation.begin(latest)
-        plane.say_kept(function, members.worth_saying(members.CREATE_FUNCTION, values))
+        plane.say_kept(function.arn, members.worth_saying(members.CREATE_FUNCTION, values))
         if values.get("Publish"):
             return configuration.render(await publish(plane, latest, description=None))
     return configuration.render(latest)
@@ -68,7 +66,7 @@ def _new_latest(plane: ControlPlane, function: FunctionId, values: Mapping[str, 
     )
     kept = {
         **members.kept(members.CREATE_FUNCTION, values),
-        **members.kept(members.FUNCTION_CODE, values["Code"]),
+        **members.kept(members.UPDATE_FUNCTION_CODE, values["Code"]),
     }
     return states.pending(configuration.merge_kept(configuration.merge(blank, values), kept))
 

@@ -10,6 +10,7 @@ import base64
 import binascii
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import NoReturn
 
 import msgspec
 
@@ -31,6 +32,11 @@ def payload_too_large(limit_bytes: int) -> ServiceError:
         f"Request must be smaller than {limit_bytes} bytes for the InvokeFunction operation",
         Type="User",
     )
+
+
+def refuse_unsupported(*, tenant: bool) -> NoReturn:
+    """Raise InvalidParameterValueException for a tenant id or, without one, for the name of a durable execution."""
+    raise not_supported("the parameter " + ("TenantId" if tenant else "DurableExecutionName"))
 
 
 class InvokeParameters(msgspec.Struct, gc=False):

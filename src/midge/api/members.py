@@ -1,8 +1,8 @@
-"""What becomes of every member that a caller can send about a function: acted on, kept, or refused by name.
+"""What becomes of every member that a caller can send: acted on, kept, or refused by name.
 
-Enforced: midge acts on it. Kept: it only describes AWS's surroundings; it is stored, returned and said aloud once in
-midge's log. Refused: it would change how the function behaves and midge cannot do that yet. Nothing is ignored; a test
-holds these tables against the service model.
+Enforced: midge acts on it. Kept: it only describes AWS's surroundings, or nothing that would act on it exists yet; it is
+stored, returned and said aloud once in midge's log. Refused: it would change how the function behaves and midge cannot
+do that yet. Nothing is ignored; a test holds the tables against the service model.
 """
 
 from collections.abc import Mapping
@@ -33,7 +33,22 @@ ENFORCED = Rule(Treatment.ENFORCED)
 KEPT = Rule(Treatment.KEPT)
 REFUSED = Rule(Treatment.REFUSED)
 
-_CONFIGURATION: Mapping[str, Rule] = {
+Rules = Mapping[str, Rule]
+"""By member of an operation's input; ``Code.ImageUri`` is a member of the structure ``Code``, whose rule holds for every
+member of it that has none of its own."""
+
+
+def enforced(*names: str) -> Rules:
+    """Rules for members that midge acts on, all of them."""
+    return dict.fromkeys(names, ENFORCED)
+
+
+def stored(*names: str) -> Rules:
+    """Rules for members that are kept without effect, all of them."""
+    return dict.fromkeys(names, KEPT)
+
+
+_CONFIGURATION: Rules = {
     "FunctionName": ENFORCED,
     "Role": ENFORCED,
     "Handler": ENFORCED,
@@ -43,11 +58,11 @@ _CONFIGURATION: Mapping[str, Rule] = {
     "VpcConfig": KEPT,
     "Environment": ENFORCED,
     "Runtime": ENFORCED,
-    "DeadLetterConfig": REFUSED,
+    "DeadLetterConfig": KEPT,
     "KMSKeyArn": KEPT,
     "TracingConfig": Rule(Treatment.KEPT, ({"Mode": "PassThrough"},)),
     "Layers": REFUSED,
-    "FileSystemConfigs": REFUSED,
+    "FileSystemConfigs": KEPT,
     "ImageConfig": REFUSED,
     "EphemeralStorage": ENFORCED,
     "SnapStart": Rule(Treatment.REFUSED, ({"ApplyOn": "None"},)),
@@ -57,19 +72,7 @@ _CONFIGURATION: Mapping[str, Rule] = {
     "RuntimeConfig": REFUSED,
     "AcceleratorConfig": REFUSED,
 }
-CREATE_FUNCTION: Mapping[str, Rule] = {
-    **_CONFIGURATION,
-    "Code": ENFORCED,
-    "Publish": ENFORCED,
-    "PublishTo": REFUSED,
-    "PackageType": Rule(Treatment.REFUSED, ("Zip",)),
-    "Tags": ENFORCED,
-    "CodeSigningConfigArn": REFUSED,
-    "Architectures": Rule(Treatment.KEPT, (["x86_64"],)),
-    "TenancyConfig": REFUSED,
-}
-UPDATE_FUNCTION_CONFIGURATION: Mapping[str, Rule] = {**_CONFIGURATION, "RevisionId": ENFORCED}
-FUNCTION_CODE: Mapping[str, Rule] = {
+_CODE: Rules = {
     "ZipFile": ENFORCED,
     "S3Bucket": ENFORCED,
     "S3Key": ENFORCED,
@@ -78,8 +81,21 @@ FUNCTION_CODE: Mapping[str, Rule] = {
     "ImageUri": REFUSED,
     "SourceKMSKeyArn": KEPT,
 }
-UPDATE_FUNCTION_CODE: Mapping[str, Rule] = {
-    **FUNCTION_CODE,
+CREATE_FUNCTION: Rules = {
+    **_CONFIGURATION,
+    "Code": ENFORCED,
+    **{f"Code.{name}": rule for name, rule in _CODE.items()},
+    "Publish": ENFORCED,
+    "PublishTo": REFUSED,
+    "PackageType": Rule(Treatment.REFUSED, ("Zip",)),
+    "Tags": ENFORCED,
+    "CodeSigningConfigArn": REFUSED,
+    "Architectures": Rule(Treatment.KEPT, (["x86_64"],)),
+    "TenancyConfig": REFUSED,
+}
+UPDATE_FUNCTION_CONFIGURATION: Rules = {**_CONFIGURATION, "RevisionId": ENFORCED}
+UPDATE_FUNCTION_CODE: Rules = {
+    **_CODE,
     "FunctionName": ENFORCED,
     "Architectures": Rule(Treatment.KEPT, (["x86_64"],)),
     "Publish": ENFORCED,
@@ -87,7 +103,7 @@ UPDATE_FUNCTION_CODE: Mapping[str, Rule] = {
     "DryRun": ENFORCED,
     "RevisionId": ENFORCED,
 }
-PUBLISH_VERSION: Mapping[str, Rule] = {
+PUBLISH_VERSION: Rules = {
     "FunctionName": ENFORCED,
     "CodeSha256": ENFORCED,
     "Description": ENFORCED,
@@ -112,19 +128,25 @@ def _says_something(rule: Rule, value: Any) -> bool:
     return not is_empty(value) and value not in rule.harmless
 
 
-def refuse_unsupported(rules: Mapping[str, Rule], values: Mapping[str, Any], *, strict: bool = False) -> None:
+def _at(values: Mapping[str, Any], path: str) -> Any:
+    value: Any = values
+    for name in path.split("."):
+        value = cast("Mapping[str, Any]", value).get(name) if isinstance(value, Mapping) else None
+    return value
+
+
+def refuse_unsupported(rules: Rules, values: Mapping[str, Any], *, strict: bool = False) -> None:
     """Raise InvalidParameterValueException for the first member that midge cannot honour.
 
-    With ``strict`` this includes what would only be kept. Raises KeyError for a member without a rule.
+    With ``strict`` this includes what would only be kept.
     """
     refused = {Treatment.REFUSED, Treatment.KEPT} if strict else {Treatment.REFUSED}
-    for name, value in values.items():
-        rule = rules[name]
-        if rule.treatment in refused and _says_something(rule, value):
-            raise not_supported(f"the parameter {name}")
+    for path, rule in rules.items():
+        if rule.treatment in refused and _says_something(rule, _at(values, path)):
+            raise not_supported(f"the parameter {path}")
 
 
-def kept(rules: Mapping[str, Rule], values: Mapping[str, Any]) -> dict[str, Any]:
+def kept(rules: Rules, values: Mapping[str, Any]) -> dict[str, Any]:
     """The members that are kept as they are, empty ones included: they clear what was kept before."""
     return {
         name: value
@@ -133,10 +155,10 @@ def kept(rules: Mapping[str, Rule], values: Mapping[str, Any]) -> dict[str, Any]
     }
 
 
-def worth_saying(rules: Mapping[str, Rule], values: Mapping[str, Any]) -> list[str]:
-    """Names of the members that are kept without effect."""
+def worth_saying(rules: Rules, values: Mapping[str, Any]) -> list[str]:
+    """Paths of the members that are kept without effect."""
     return [
-        name
-        for name, value in values.items()
-        if rules[name].treatment is Treatment.KEPT and _says_something(rules[name], value)
+        path
+        for path, rule in rules.items()
+        if rule.treatment is Treatment.KEPT and _says_something(rule, _at(values, path))
     ]

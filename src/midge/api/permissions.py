@@ -65,7 +65,7 @@ async def add_permission(plane: ControlPlane, values: Mapping[str, Any], context
         check_size(changed, plane.services.limits)
         await plane.services.store.put_resource(changed)
         if current is None:
-            plane.say_kept(named.function, ["Policy"])
+            plane.say_kept(named.function.arn, ["Policy"])
     return {"Statement": as_text(render_statement(statement, changed.resource))}
 
 

@@ -24,7 +24,7 @@ async def put_function_recursion_config(
         settings = await plane.settings(function)
         if settings.recursive_loop != wanted:
             await plane.services.store.put_resource(replace(settings, recursive_loop=wanted))
-            plane.say_kept(function, ["RecursiveLoop"])
+            plane.say_kept(function.arn, ["RecursiveLoop"])
     return {"RecursiveLoop": wanted}
 
 

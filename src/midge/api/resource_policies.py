@@ -55,7 +55,7 @@ async def put_resource_policy(plane: ControlPlane, values: Mapping[str, Any], co
         check_size(changed, plane.services.limits)
         await plane.services.store.put_resource(changed)
         if current is None:
-            plane.say_kept(named.function, ["Policy"])
+            plane.say_kept(named.function.arn, ["Policy"])
     return _render(changed)
 
 

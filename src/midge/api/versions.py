@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from midge.api import configuration, listing, members, states
+from midge.api import configuration, listing, states
 from midge.api.control_plane import ControlPlane, new_revision
 from midge.api.names import resolve_function
 from midge.api.services import CallContext
@@ -22,7 +22,6 @@ from midge.store.port import Scope
 async def publish_version(plane: ControlPlane, values: Mapping[str, Any], context: CallContext) -> dict[str, Any]:
     """A new version of what $LATEST is, or the newest one if nothing has changed since."""
     function = resolve_function("PublishVersion", values["FunctionName"], context)
-    members.refuse_unsupported(members.PUBLISH_VERSION, values, strict=plane.services.strict)
     lock = plane.locks.of(function)
     async with lock:
         latest = await plane.latest(function)

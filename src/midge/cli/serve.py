@@ -21,6 +21,9 @@ from midge.sandbox.doctor import examine, isolates
 @click.option("--port", type=int, help="Port of the AWS endpoint.  [default: 4566]")
 @click.option("--data-dir", help="Where functions and logs are kept.  [default: .midge]")
 @click.option("--allow-remote", is_flag=True, default=None, help="Accept an address that other machines can reach.")
+@click.option(
+    "--strict", is_flag=True, default=None, help="Refuse what would be kept without effect (docs/operations.md)."
+)
 def serve(config_file: Path | None, **options: Any) -> None:
     """Start midge and serve until interrupted."""
     given = {name: value for name, value in options.items() if value is not None}

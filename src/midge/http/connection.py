@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, cast
 import httptools
 import structlog
 
-from midge.api.invocations import NO_PARAMETERS, InvokeParameters, payload_too_large
+from midge.api.invocations import NO_PARAMETERS, InvokeParameters, payload_too_large, refuse_unsupported
 from midge.http import refusals
 from midge.http.exchange import Exchange, Kind, Known
 from midge.http.gate import Gate, refuse_head
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from midge.http.listener import Listener
 
 _EXPECT, _AUTHORIZATION = Known.EXPECT, Known.AUTHORIZATION
+_TENANT, _DURABLE = Known.TENANT_ID, Known.DURABLE_EXECUTION_NAME
 _TYPE, _LOG, _CONTEXT, _TRACE = Known.INVOCATION_TYPE, Known.LOG_TYPE, Known.CLIENT_CONTEXT, Known.TRACE_ID
 _INVOKE, _RELAY, _INTERNAL = Kind.INVOKE, Kind.RELAY, Kind.INTERNAL
 _JOINED_BYTES = 64 * 1024
@@ -262,6 +263,8 @@ class AwsEndpoint(asyncio.Protocol):
         if kind is not None or log is not None or context is not None:
             parameters = InvokeParameters(kind, log, context)
         try:
+            if known[_TENANT] is not None or known[_DURABLE] is not None:
+                refuse_unsupported(tenant=known[_TENANT] is not None)
             function, qualifier = answerers.routes.function(exchange.url, exchange.scope)
             body = exchange.body if exchange.chunks is None else exchange.whole_body()
             done = partial(self._invoked, exchange)

@@ -34,6 +34,8 @@ class Known(IntEnum):
     TRACE_ID = 7
     CONTENT_LENGTH = 8
     TRANSFER_ENCODING = 9
+    TENANT_ID = 10
+    DURABLE_EXECUTION_NAME = 11
 
 
 KNOWN_NAMES = {
@@ -47,6 +49,8 @@ KNOWN_NAMES = {
     b"x-amzn-trace-id": Known.TRACE_ID,
     b"content-length": Known.CONTENT_LENGTH,
     b"transfer-encoding": Known.TRANSFER_ENCODING,
+    b"x-amz-tenant-id": Known.TENANT_ID,
+    b"x-amz-durable-execution-name": Known.DURABLE_EXECUTION_NAME,
 }
 
 

@@ -1,0 +1,116 @@
+"""Every operation that midge performs, as plain data: what performs it and what becomes of each member of its input.
+
+An operation that is not in the table is refused by name. A test holds the table against the service model, and
+``docs/operations.md`` is made from it.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from midge.api import (
+    account,
+    aliases,
+    code_signing,
+    concurrency,
+    function_updates,
+    functions,
+    members,
+    permissions,
+    recursion,
+    resource_policies,
+    tags,
+    versions,
+)
+from midge.api.control_plane import ControlPlane
+from midge.api.members import Rules, enforced
+from midge.api.services import CallContext
+
+Perform = Callable[[ControlPlane, Mapping[str, Any], CallContext], Awaitable[dict[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """``stored_only``: what it is told is kept and returned, and nothing acts on it yet; strict mode refuses it."""
+
+    perform: Perform
+    rules: Rules
+    stored_only: bool = False
+
+
+OPERATIONS: Mapping[str, Operation] = {
+    "CreateFunction": Operation(functions.create_function, members.CREATE_FUNCTION),
+    "GetFunction": Operation(functions.get_function, enforced("FunctionName", "Qualifier")),
+    "GetFunctionConfiguration": Operation(functions.get_function_configuration, enforced("FunctionName", "Qualifier")),
+    "ListFunctions": Operation(
+        functions.list_functions, enforced("MasterRegion", "FunctionVersion", "Marker", "MaxItems")
+    ),
+    "DeleteFunction": Operation(functions.delete_function, enforced("FunctionName", "Qualifier")),
+    "UpdateFunctionCode": Operation(function_updates.update_function_code, members.UPDATE_FUNCTION_CODE),
+    "UpdateFunctionConfiguration": Operation(
+        function_updates.update_function_configuration, members.UPDATE_FUNCTION_CONFIGURATION
+    ),
+    "PublishVersion": Operation(versions.publish_version, members.PUBLISH_VERSION),
+    "ListVersionsByFunction": Operation(
+        versions.list_versions_by_function, enforced("FunctionName", "Marker", "MaxItems")
+    ),
+    "CreateAlias": Operation(
+        aliases.create_alias, enforced("FunctionName", "Name", "FunctionVersion", "Description", "RoutingConfig")
+    ),
+    "GetAlias": Operation(aliases.get_alias, enforced("FunctionName", "Name")),
+    "ListAliases": Operation(aliases.list_aliases, enforced("FunctionName", "FunctionVersion", "Marker", "MaxItems")),
+    "UpdateAlias": Operation(
+        aliases.update_alias,
+        enforced("FunctionName", "Name", "FunctionVersion", "Description", "RoutingConfig", "RevisionId"),
+    ),
+    "DeleteAlias": Operation(aliases.delete_alias, enforced("FunctionName", "Name")),
+    "PutFunctionConcurrency": Operation(
+        concurrency.put_function_concurrency, enforced("FunctionName", "ReservedConcurrentExecutions")
+    ),
+    "GetFunctionConcurrency": Operation(concurrency.get_function_concurrency, enforced("FunctionName")),
+    "DeleteFunctionConcurrency": Operation(concurrency.delete_function_concurrency, enforced("FunctionName")),
+    "GetAccountSettings": Operation(account.get_account_settings, enforced()),
+    "AddPermission": Operation(
+        permissions.add_permission,
+        enforced(
+            "FunctionName",
+            "StatementId",
+            "Action",
+            "Principal",
+            "SourceArn",
+            "FunctionUrlAuthType",
+            "InvokedViaFunctionUrl",
+            "SourceAccount",
+            "EventSourceToken",
+            "Qualifier",
+            "RevisionId",
+            "PrincipalOrgID",
+        ),
+        stored_only=True,
+    ),
+    "RemovePermission": Operation(
+        permissions.remove_permission, enforced("FunctionName", "StatementId", "Qualifier", "RevisionId")
+    ),
+    "GetPolicy": Operation(permissions.get_policy, enforced("FunctionName", "Qualifier")),
+    "GetResourcePolicy": Operation(resource_policies.get_resource_policy, enforced("ResourceArn")),
+    "PutResourcePolicy": Operation(
+        resource_policies.put_resource_policy, enforced("ResourceArn", "Policy", "RevisionId"), stored_only=True
+    ),
+    "DeleteResourcePolicy": Operation(resource_policies.delete_resource_policy, enforced("ResourceArn", "RevisionId")),
+    "GetFunctionCodeSigningConfig": Operation(code_signing.get_function_code_signing_config, enforced("FunctionName")),
+    "PutFunctionRecursionConfig": Operation(
+        recursion.put_function_recursion_config, enforced("FunctionName", "RecursiveLoop"), stored_only=True
+    ),
+    "GetFunctionRecursionConfig": Operation(recursion.get_function_recursion_config, enforced("FunctionName")),
+    "TagResource": Operation(tags.tag_resource, enforced("Resource", "Tags")),
+    "UntagResource": Operation(tags.untag_resource, enforced("Resource", "TagKeys")),
+    "ListTags": Operation(tags.list_tags, enforced("Resource")),
+}
+ANSWERED_BY_THE_LISTENER: Mapping[str, Rules] = {
+    "Invoke": {
+        **enforced("FunctionName", "Qualifier", "InvocationType", "LogType", "ClientContext", "Payload"),
+        "DurableExecutionName": members.REFUSED,
+        "TenantId": members.REFUSED,
+    },
+}
+"""Operations that never come here: the data plane, ``midge.api.invocations``."""
