@@ -11,6 +11,7 @@ from midge.api.preparation import Preparation
 from midge.api.services import ApiServices
 from midge.model.errors import not_found
 from midge.model.functions import LATEST, FunctionId, FunctionSettings, FunctionVersion
+from midge.model.resources import Place
 from midge.model.timestamps import last_modified
 
 
@@ -23,6 +24,8 @@ class ControlPlane:
     preparation: Preparation
     locks: KeyedLocks[FunctionId]
     """Held by whoever changes a function, so that store and router hear of its changes in one order."""
+    resource_locks: KeyedLocks[Place]
+    """Held by whoever changes a resource that stands alone. Taken before a function's lock."""
     account_locks: KeyedLocks[tuple[str, str]]
     """By account and region: held by whoever takes from what its functions share. Taken before a function's lock."""
 

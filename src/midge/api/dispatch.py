@@ -34,7 +34,12 @@ class Api:
         codes = CodeKeeper(services.blobs, services.packages, services.clock, services.limits, self._tasks)
         preparation = Preparation(services, codes, locks, self._tasks)
         self._plane = ControlPlane(
-            services=services, codes=codes, preparation=preparation, locks=locks, account_locks=KeyedLocks()
+            services=services,
+            codes=codes,
+            preparation=preparation,
+            locks=locks,
+            resource_locks=KeyedLocks(),
+            account_locks=KeyedLocks(),
         )
 
     def _failed(self, error: BaseException) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from midge.api import checks, configuration, members, states
+from midge.api import checks, code_signing, configuration, members, states
 from midge.api.code_source import fetch_code
 from midge.api.control_plane import ControlPlane, new_revision
 from midge.api.names import resolve_function
@@ -29,6 +29,8 @@ async def update_function_code(plane: ControlPlane, values: Mapping[str, Any], c
         changed = _merged(plane, current, members.UPDATE_FUNCTION_CODE, values)
         services.runtimes.check(changed.runtime, changed.architecture)
         code, data = await fetch_code(services, values, "UpdateFunctionCode")
+        signing = (await plane.settings(function)).code_signing_config_arn
+        await code_signing.check_signature(plane, signing, function.name, "UpdateFunctionCode", context)
         if values.get("DryRun"):
             return configuration.render(replace(changed, code=code))
         await plane.codes.keep(code, data)

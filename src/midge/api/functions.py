@@ -6,7 +6,7 @@ Source: https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html an
 from collections.abc import Mapping
 from typing import Any
 
-from midge.api import checks, configuration, listing, members, states
+from midge.api import checks, code_signing, configuration, listing, members, states
 from midge.api.code_source import fetch_code
 from midge.api.control_plane import ControlPlane, new_revision
 from midge.api.names import Named, resolve, resolve_new
@@ -27,17 +27,17 @@ async def create_function(plane: ControlPlane, values: Mapping[str, Any], contex
     tags = dict(values.get("Tags") or {})
     check_tags(tags, services.limits)
     services.runtimes.check(values["Runtime"], (values.get("Architectures") or ["x86_64"])[0])
-    lock = plane.locks.of(function)
-    async with lock:
+    signing = values.get("CodeSigningConfigArn") or None
+    settings = FunctionSettings(function=function, tags=tags, code_signing_config_arn=signing)
+    async with code_signing.held(plane, signing, "CreateFunction", context), plane.locks.of(function):
         if await services.store.version(function, LATEST) is not None:
             raise conflict(f"Function already exist: {function.name}")
         code, data = await fetch_code(services, values["Code"], "CreateFunction")
+        await code_signing.check_signature(plane, signing, function.name, "CreateFunction", context)
         await plane.codes.keep(code, data)
         latest = _new_latest(plane, function, values, code)
         try:
-            await services.store.create_function(
-                latest, FunctionSettings(function=function, tags=tags) if tags else None
-            )
+            await services.store.create_function(latest, settings if tags or signing else None)
         except ExistsError as error:
             plane.codes.release(code)
             raise conflict(f"Function already exist: {function.name}") from error

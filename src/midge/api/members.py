@@ -89,7 +89,7 @@ CREATE_FUNCTION: Rules = {
     "PublishTo": REFUSED,
     "PackageType": Rule(Treatment.REFUSED, ("Zip",)),
     "Tags": ENFORCED,
-    "CodeSigningConfigArn": REFUSED,
+    "CodeSigningConfigArn": ENFORCED,
     "Architectures": Rule(Treatment.KEPT, (["x86_64"],)),
     "TenancyConfig": REFUSED,
 }

@@ -36,18 +36,8 @@ def resolve(action: str, name: str, qualifier: str | None, context: CallContext)
     reference = parse_function_reference(name)
     if reference is None:
         raise invalid_parameter(f"Invalid function name: {name}")
-    if reference.region is not None and reference.region != context.region:
-        raise ServiceError(
-            "ResourceNotFoundException",
-            f"Functions from '{reference.region}' are not reachable in this region ('{context.region}')",
-            Type="User",
-        )
-    if reference.account is not None and reference.account != context.account:
-        arn = FunctionId(account=reference.account, region=context.region, name=reference.name).arn
-        raise ServiceError(
-            "AccessDeniedException",
-            f"User: arn:aws:iam::{context.account}:root is not authorized to perform: lambda:{action} on resource: {arn}",
-        )
+    arn = FunctionId(account=reference.account or "", region=context.region, name=reference.name).arn
+    _check_home(action, reference.region, reference.account, arn, context)
     if qualifier is not None and reference.qualifier not in (None, qualifier):
         raise invalid_parameter("The derived qualifier from the function name does not match the specified qualifier.")
     chosen = qualifier if qualifier is not None else reference.qualifier
@@ -55,6 +45,30 @@ def resolve(action: str, name: str, qualifier: str | None, context: CallContext)
         raise not_supported(f"the qualifier {_LATEST_PUBLISHED}")
     function = FunctionId(account=context.account, region=context.region, name=reference.name)
     return Named(function=function, qualifier=chosen)
+
+
+def name_in(arn: str, action: str, context: CallContext) -> str:
+    """The last part of the ARN of a resource that is no function: ``csc-...``, a UUID, a capacity provider's name.
+
+    Raises as ``resolve`` for another region or account.
+    """
+    _, _, _, region, account, _, name = arn.split(":", 6)
+    _check_home(action, region, account, arn, context)
+    return name
+
+
+def _check_home(action: str, region: str | None, account: str | None, arn: str, context: CallContext) -> None:
+    if region is not None and region != context.region:
+        raise ServiceError(
+            "ResourceNotFoundException",
+            f"Functions from '{region}' are not reachable in this region ('{context.region}')",
+            Type="User",
+        )
+    if account is not None and account != context.account:
+        raise ServiceError(
+            "AccessDeniedException",
+            f"User: arn:aws:iam::{context.account}:root is not authorized to perform: lambda:{action} on resource: {arn}",
+        )
 
 
 def resolve_function(action: str, name: str, context: CallContext) -> FunctionId:

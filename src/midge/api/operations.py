@@ -11,7 +11,9 @@ from typing import Any
 from midge.api import (
     account,
     aliases,
+    capacity_providers,
     code_signing,
+    code_signing_configs,
     concurrency,
     function_updates,
     functions,
@@ -19,11 +21,12 @@ from midge.api import (
     permissions,
     recursion,
     resource_policies,
+    runtime_management,
     tags,
     versions,
 )
 from midge.api.control_plane import ControlPlane
-from midge.api.members import Rules, enforced
+from midge.api.members import Rules, enforced, stored
 from midge.api.services import CallContext
 
 Perform = Callable[[ControlPlane, Mapping[str, Any], CallContext], Awaitable[dict[str, Any]]]
@@ -98,6 +101,69 @@ OPERATIONS: Mapping[str, Operation] = {
     ),
     "DeleteResourcePolicy": Operation(resource_policies.delete_resource_policy, enforced("ResourceArn", "RevisionId")),
     "GetFunctionCodeSigningConfig": Operation(code_signing.get_function_code_signing_config, enforced("FunctionName")),
+    "CreateCodeSigningConfig": Operation(
+        code_signing_configs.create_code_signing_config,
+        enforced("Description", "AllowedPublishers", "CodeSigningPolicies", "Tags"),
+    ),
+    "GetCodeSigningConfig": Operation(code_signing_configs.get_code_signing_config, enforced("CodeSigningConfigArn")),
+    "ListCodeSigningConfigs": Operation(code_signing_configs.list_code_signing_configs, enforced("Marker", "MaxItems")),
+    "UpdateCodeSigningConfig": Operation(
+        code_signing_configs.update_code_signing_config,
+        enforced("CodeSigningConfigArn", "Description", "AllowedPublishers", "CodeSigningPolicies"),
+    ),
+    "DeleteCodeSigningConfig": Operation(
+        code_signing_configs.delete_code_signing_config, enforced("CodeSigningConfigArn")
+    ),
+    "ListFunctionsByCodeSigningConfig": Operation(
+        code_signing_configs.list_functions_by_code_signing_config,
+        enforced("CodeSigningConfigArn", "Marker", "MaxItems"),
+    ),
+    "PutFunctionCodeSigningConfig": Operation(
+        code_signing.put_function_code_signing_config, enforced("CodeSigningConfigArn", "FunctionName")
+    ),
+    "DeleteFunctionCodeSigningConfig": Operation(
+        code_signing.delete_function_code_signing_config, enforced("FunctionName")
+    ),
+    "PutRuntimeManagementConfig": Operation(
+        runtime_management.put_runtime_management_config,
+        enforced("FunctionName", "Qualifier", "UpdateRuntimeOn", "RuntimeVersionArn"),
+    ),
+    "GetRuntimeManagementConfig": Operation(
+        runtime_management.get_runtime_management_config, enforced("FunctionName", "Qualifier")
+    ),
+    "CreateCapacityProvider": Operation(
+        capacity_providers.create_capacity_provider,
+        {
+            **enforced("CapacityProviderName", "Tags"),
+            **stored(
+                "VpcConfig",
+                "PermissionsConfig",
+                "InstanceRequirements",
+                "CapacityProviderScalingConfig",
+                "KmsKeyArn",
+                "PropagateTags",
+                "TelemetryConfig",
+            ),
+        },
+        stored_only=True,
+    ),
+    "GetCapacityProvider": Operation(capacity_providers.get_capacity_provider, enforced("CapacityProviderName")),
+    "ListCapacityProviders": Operation(
+        capacity_providers.list_capacity_providers, enforced("State", "Marker", "MaxItems")
+    ),
+    "UpdateCapacityProvider": Operation(
+        capacity_providers.update_capacity_provider,
+        {
+            **enforced("CapacityProviderName"),
+            **stored("CapacityProviderScalingConfig", "PropagateTags", "TelemetryConfig"),
+        },
+        stored_only=True,
+    ),
+    "DeleteCapacityProvider": Operation(capacity_providers.delete_capacity_provider, enforced("CapacityProviderName")),
+    "ListFunctionVersionsByCapacityProvider": Operation(
+        capacity_providers.list_function_versions_by_capacity_provider,
+        enforced("CapacityProviderName", "Marker", "MaxItems"),
+    ),
     "PutFunctionRecursionConfig": Operation(
         recursion.put_function_recursion_config, enforced("FunctionName", "RecursiveLoop"), stored_only=True
     ),

@@ -66,7 +66,7 @@ def _statement(value: Any, resource: str) -> PolicyStatement:
     sid, effect = values.get("Sid", ""), values.get("Effect")
     if not isinstance(sid, str) or not _SID.fullmatch(sid):
         raise _invalid("Sid must be made of letters, digits, hyphens and underscores")
-    if effect not in {"Allow", "Deny"}:
+    if not isinstance(effect, str) or effect not in {"Allow", "Deny"}:
         raise _invalid("Effect must be Allow or Deny")
     actions = _strings(values.get("Action"), "Action")
     for action in actions:

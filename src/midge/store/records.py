@@ -8,9 +8,12 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from midge.model.capacity_providers import CapacityProvider
+from midge.model.code_signing import CodeSigningConfig
 from midge.model.functions import LATEST, Alias, FunctionId, FunctionSettings, FunctionVersion
 from midge.model.policies import ResourcePolicy
 from midge.model.resources import Place, Resource
+from midge.model.runtime_management import RuntimeManagement
 
 R = TypeVar("R", bound=Resource)
 
@@ -40,6 +43,9 @@ _KINDS: dict[type[Any], Kind[Any]] = dict(
     [
         _kind("settings", FunctionSettings, attached=True),
         _kind("policy", ResourcePolicy, attached=True),
+        _kind("runtime-management", RuntimeManagement, attached=True),
+        _kind("code-signing-config", CodeSigningConfig, attached=False),
+        _kind("capacity-provider", CapacityProvider, attached=False),
     ]
 )
 ATTACHED_WORDS = tuple(kind.word for kind in _KINDS.values() if kind.attached)

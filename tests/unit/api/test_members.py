@@ -23,7 +23,6 @@ SAMPLES: dict[str, Any] = {
     "PublishTo": "LATEST_PUBLISHED",
     "PackageType": "Image",
     "Layers": ["arn:aws:lambda:us-east-1:000000000000:layer:l:1"],
-    "CodeSigningConfigArn": "arn:aws:lambda:us-east-1:000000000000:code-signing-config:csc-0123456789abcdef0",
     "ImageConfig": {"Command": ["x"]},
     "SnapStart": {"ApplyOn": "PublishedVersions"},
     "TenancyConfig": {"TenantIsolationMode": "PER_TENANT"},

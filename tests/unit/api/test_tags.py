@@ -101,9 +101,9 @@ def test_there_are_fifty_tags_at_most(bench: Bench) -> None:
         (ARN, {}, "An error occurred and the request cannot be processed."),
         (f"{ARN}:1", {"a": "b"}, "Tags on function aliases and versions are not supported. Please specify a function ARN."),
         (
-            "arn:aws:lambda:us-east-1:000000000000:code-signing-config:csc-0123456789abcdef0",
+            "arn:aws:lambda:us-east-1:000000000000:network-connector:n",
             {"a": "b"},
-            "midge does not support tags of the resource type code-signing-config yet.",
+            "midge does not support tags of the resource type network-connector yet.",
         ),
     ],
 )  # fmt: skip
