@@ -23,6 +23,7 @@ from midge.blobs.directory import DirectoryBlobs
 from midge.blobs.packages import Packages
 from midge.clock import SystemClock
 from midge.http.control import ControlPlane
+from midge.invoke.pool import ProvisionedEnvironments
 from midge.invoke.request_ids import RequestIds
 from midge.model.functions import Alias, FunctionId, FunctionVersion
 from midge.model.limits import Limits
@@ -50,6 +51,12 @@ class NoRouter:
     def put_alias(self, alias: Alias) -> None: ...
     def remove_alias(self, function: FunctionId, name: str) -> None: ...
     def reserve(self, function: FunctionId, count: int | None) -> None: ...
+    def knows(self, function: FunctionId, version: str) -> bool:
+        return True
+
+    def provision(self, function: FunctionId, counts: Mapping[str, int]) -> None: ...
+    def provisioned(self, function: FunctionId, version: str) -> ProvisionedEnvironments:
+        return ProvisionedEnvironments(available=2, failed=False)
 
 
 class AnyRuntime:

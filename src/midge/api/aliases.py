@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from midge.api import listing
+from midge.api import listing, provisioned_concurrency
 from midge.api.control_plane import ControlPlane, new_revision
 from midge.api.members import part
 from midge.api.names import resolve_function
@@ -123,6 +123,7 @@ async def update_alias(plane: ControlPlane, values: Mapping[str, Any], context: 
         except MissingError as error:
             raise not_found(str(error)) from error
         plane.services.router.put_alias(changed)
+        await provisioned_concurrency.apply(plane, function)
     return render(changed)
 
 
@@ -148,4 +149,5 @@ async def delete_alias(plane: ControlPlane, values: Mapping[str, Any], context: 
         except MissingError:
             return {}
         plane.services.router.remove_alias(function, values["Name"])
+        await provisioned_concurrency.apply(plane, function)
     return {}

@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from midge.api import loading, members
+from midge.api import loading, members, provisioned_concurrency
 from midge.api.code_keeper import CodeKeeper
 from midge.api.control_plane import ControlPlane
 from midge.api.locks import KeyedLocks
@@ -55,6 +55,8 @@ class Api:
         async with asyncio.TaskGroup() as group:
             for version in versions.values():
                 group.create_task(loading.take_up(self._plane, version))
+        for function in {config.function for config in opening.provisioned}:
+            await provisioned_concurrency.apply(self._plane, function)
 
     async def load(self, function: FunctionId, qualifier: str | None) -> None:
         """Let the router know what is invoked and was not loaded yet. Raises ServiceError."""

@@ -19,6 +19,7 @@ from midge.api import (
     functions,
     members,
     permissions,
+    provisioned_concurrency,
     recursion,
     resource_policies,
     runtime_management,
@@ -72,6 +73,19 @@ OPERATIONS: Mapping[str, Operation] = {
     ),
     "GetFunctionConcurrency": Operation(concurrency.get_function_concurrency, enforced("FunctionName")),
     "DeleteFunctionConcurrency": Operation(concurrency.delete_function_concurrency, enforced("FunctionName")),
+    "PutProvisionedConcurrencyConfig": Operation(
+        provisioned_concurrency.put_provisioned_concurrency_config,
+        enforced("FunctionName", "Qualifier", "ProvisionedConcurrentExecutions"),
+    ),
+    "GetProvisionedConcurrencyConfig": Operation(
+        provisioned_concurrency.get_provisioned_concurrency_config, enforced("FunctionName", "Qualifier")
+    ),
+    "DeleteProvisionedConcurrencyConfig": Operation(
+        provisioned_concurrency.delete_provisioned_concurrency_config, enforced("FunctionName", "Qualifier")
+    ),
+    "ListProvisionedConcurrencyConfigs": Operation(
+        provisioned_concurrency.list_provisioned_concurrency_configs, enforced("FunctionName", "Marker", "MaxItems")
+    ),
     "GetAccountSettings": Operation(account.get_account_settings, enforced()),
     "AddPermission": Operation(
         permissions.add_permission,

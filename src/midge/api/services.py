@@ -1,6 +1,6 @@
 """What the operations need of the rest of midge, as one record of ports; and what they are told about a call."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -38,6 +38,17 @@ FetchS3 = Callable[[str, str, str | None], Awaitable[bytes]]
 """Bucket, key and version (None for the current one) to the object's bytes. Raises S3Error."""
 
 
+class Provisioned(Protocol):
+    """Environments that are kept initialised."""
+
+    @property
+    def available(self) -> int: ...
+    @property
+    def failed(self) -> bool:
+        """The last initialisation did."""
+        ...
+
+
 class RouterPort(Protocol):
     """Where invocations look functions up. In memory; the store holds the truth."""
 
@@ -50,6 +61,18 @@ class RouterPort(Protocol):
     def put_alias(self, alias: Alias) -> None: ...
 
     def remove_alias(self, function: FunctionId, name: str) -> None: ...
+
+    def knows(self, function: FunctionId, version: str) -> bool:
+        """Whether a version has been put."""
+        ...
+
+    def provision(self, function: FunctionId, counts: Mapping[str, int]) -> None:
+        """Keep environments of the versions named initialised, so many of each; of all others none."""
+        ...
+
+    def provisioned(self, function: FunctionId, version: str) -> Provisioned:
+        """How far that has come."""
+        ...
 
     def reserve(self, function: FunctionId, count: int | None) -> None:
         """Reserve concurrency for all versions of a function together; None ends the reservation."""

@@ -52,7 +52,7 @@ class ExecutionEnvironment:
 
     __slots__ = (
         "_deadline", "_handle", "_init_output", "_init_overrun", "_init_seconds", "_invocation", "_monotonic", "_now", "_owner",
-        "_platform", "_run_started", "_session", "_start", "_started", "_stream", "_tail", "_task_root", "_timer", "last_used",
+        "_platform", "_provisioned", "_run_started", "_session", "_start", "_started", "_stream", "_tail", "_task_root", "_timer", "last_used",
         "state", "version",
     )  # fmt: skip
 
@@ -62,8 +62,12 @@ class ExecutionEnvironment:
         owner: "EnvironmentOwner[ExecutionEnvironment]",
         version: FunctionVersion,
         task_root: Path,
+        *,
+        provisioned: bool = False,
     ) -> None:
+        """``provisioned``: it is started before anybody calls, and is told so."""
         self._platform = platform
+        self._provisioned = provisioned
         self._owner = owner
         self._task_root = task_root
         self.version = version
@@ -123,7 +127,7 @@ class ExecutionEnvironment:
             runtime=version.runtime,
             handler=version.handler,
             task_root=self._task_root,
-            environment=function_variables(version, self._stream.name, credentials),
+            environment=function_variables(version, self._stream.name, credentials, provisioned=self._provisioned),
             memory_size_mb=version.memory_size_mb,
             ephemeral_storage_mb=version.ephemeral_storage_mb,
             runtime_api=lambda: RuntimeConnection(self._session, self._platform.limits),

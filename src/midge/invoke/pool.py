@@ -2,11 +2,13 @@
 
 The environment used last is used first. An invocation that finds none waits for whichever comes first: a new
 environment or one that becomes free. Concurrency is taken when an invocation arrives and given back when it ends, so
-no more environments are made than invocations may run. Knows nothing of qualifiers, HTTP or the store.
+no more environments are made than invocations may run. Of those that are provisioned as many are kept, initialised
+and waiting, whether anybody calls or not. Knows nothing of qualifiers, HTTP or the store.
 """
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from midge.clock import Timer
@@ -16,6 +18,25 @@ from midge.invoke.invocation import Invocation
 from midge.invoke.lifecycle import EnvironmentState
 from midge.invoke.platform import Platform
 from midge.model.functions import FunctionVersion
+
+_INITIALISED = frozenset({EnvironmentState.READY, EnvironmentState.BUSY, EnvironmentState.ANSWERED})
+
+_FAILED_BY_ITSELF = frozenset(
+    {
+        (EnvironmentState.RESET, EnvironmentState.INIT),
+        (EnvironmentState.ENDED, EnvironmentState.INIT),
+        (EnvironmentState.ENDED, EnvironmentState.READY),
+    }
+)
+"""The state that an environment is in now, and was in before: nobody called, and it is of no use any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProvisionedEnvironments:
+    """``failed``: the last initialisation did; another attempt follows after a while."""
+
+    available: int
+    failed: bool
 
 
 class EnvironmentPool:
@@ -42,6 +63,9 @@ class EnvironmentPool:
         self._grace: Timer | None = None
         self._draining = False
         self._emptied = False
+        self._provisioned = 0
+        self._init_failed = False
+        self._retry: Timer | None = None
 
     # for callers
 
@@ -60,6 +84,7 @@ class EnvironmentPool:
     def drain(self) -> None:
         """Take no further environment into use than those that are needed for what has been accepted."""
         self._draining = True
+        self._keep_initialised(0)
         for environment in list(self._idle):
             environment.stop()
         self._settle()
@@ -67,6 +92,7 @@ class EnvironmentPool:
     def stop(self) -> None:
         """End everything now; what runs or waits fails."""
         self._draining = True
+        self._keep_initialised(0)
         waiting, self._waiting = self._waiting, deque()
         for invocation in waiting:
             self._concurrency.release()
@@ -76,9 +102,28 @@ class EnvironmentPool:
         self._settle()
 
     def reap(self, unused_since: float) -> None:
-        """End the idle environments last used before ``unused_since`` (monotonic seconds)."""
-        for environment in [e for e in self._idle if e.last_used < unused_since]:
+        """End the idle environments last used before ``unused_since`` (monotonic seconds) that are not provisioned."""
+        spare = max(0, self._alive() - self._provisioned)
+        for environment in [e for e in self._idle if e.last_used < unused_since][:spare]:
             environment.stop()
+
+    def provision(self, count: int) -> None:
+        """Keep at least ``count`` environments initialised from now on."""
+        self._keep_initialised(count)
+        self._scale_out()
+
+    def _keep_initialised(self, count: int) -> None:
+        self._provisioned = count
+        self._init_failed = False
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+
+    @property
+    def provisioned(self) -> ProvisionedEnvironments:
+        """How far the environments that ``provision`` asked for have come."""
+        ready = sum(environment.state in _INITIALISED for environment in self._environments)
+        return ProvisionedEnvironments(available=min(ready, self._provisioned), failed=self._init_failed)
 
     def states(self) -> list[EnvironmentState]:
         """The state of every environment there is."""
@@ -94,6 +139,7 @@ class EnvironmentPool:
     def environment_ready(self, environment: ExecutionEnvironment, *, first: bool) -> None:
         if first:
             self._starting -= 1
+            self._init_failed = False
         else:
             self._answered -= 1
         if self._waiting:
@@ -118,6 +164,9 @@ class EnvironmentPool:
             self._answered -= 1
         elif before is EnvironmentState.READY:
             self._idle.remove(environment)
+        if self._provisioned and (environment.state, before) in _FAILED_BY_ITSELF:
+            self._init_failed = True
+            self._retry_later()
 
     def environment_discarded(self, environment: ExecutionEnvironment) -> None:
         del environment
@@ -148,8 +197,25 @@ class EnvironmentPool:
         missing = len(self._waiting) - self._starting
         for _ in range(missing - self._answered):
             self._start_environment()
+        if self._provisioned and not self._init_failed:
+            for _ in range(self._provisioned - self._alive()):
+                self._start_environment(provisioned=True)
         if missing > 0 and self._answered and self._grace is None:
             self._arm_grace()
+
+    def _alive(self) -> int:
+        return sum(environment.state < EnvironmentState.RESET for environment in self._environments)
+
+    def _retry_later(self) -> None:
+        """Code that fails to initialise is not started over and over without anybody calling."""
+        if self._retry is None:
+            seconds = self._platform.limits.provisioned_retry_seconds
+            self._retry = self._platform.clock.call_later(seconds, self._retry_now)
+
+    def _retry_now(self) -> None:
+        self._retry = None
+        self._init_failed = False
+        self._scale_out()
 
     def _arm_grace(self) -> None:
         grace = self._platform.limits.next_request_grace_seconds
@@ -166,11 +232,11 @@ class EnvironmentPool:
         else:
             self._arm_grace()
 
-    def _start_environment(self) -> None:
-        environment = ExecutionEnvironment(self._platform, self, self.version, self.task_root)
+    def _start_environment(self, *, provisioned: bool = False) -> None:
+        environment = ExecutionEnvironment(self._platform, self, self.version, self.task_root, provisioned=provisioned)
         self._environments.add(environment)
         self._starting += 1
-        self._metrics.cold_starts += 1
+        self._metrics.cold_starts += not provisioned
         self._platform.tasks.start(environment.start())
 
     def _settle(self) -> None:

@@ -6,13 +6,13 @@ every invocation, by the source of random numbers passed in.
 Source: https://docs.aws.amazon.com/lambda/latest/dg/configuration-versions.html and configuring-alias-routing.html
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from midge.invoke.invocation import Target, make_target
-from midge.invoke.pool import EnvironmentPool
+from midge.invoke.pool import EnvironmentPool, ProvisionedEnvironments
 from midge.model.errors import conflict
 from midge.model.functions import LATEST, Alias, FunctionId, FunctionVersion
 
@@ -112,6 +112,26 @@ class Router:
     def reserve(self, function: FunctionId, count: int | None) -> None:
         """Reserve concurrency for a function, 0 to let nothing run, or end the reservation with None."""
         self._pools.reserve(function, count)
+
+    def knows(self, function: FunctionId, version: str) -> bool:
+        """Whether a version has been put."""
+        return self._entry(function, version) is not None
+
+    def provision(self, function: FunctionId, counts: Mapping[str, int]) -> None:
+        """Keep environments of the versions named initialised, so many of each; of all others none."""
+        known = self._functions.get(function)
+        if known is not None:
+            for version, entry in known.versions.items():
+                entry.pool.provision(counts.get(version, 0))
+
+    def provisioned(self, function: FunctionId, version: str) -> ProvisionedEnvironments:
+        """How far ``provision`` has come."""
+        entry = self._entry(function, version)
+        return ProvisionedEnvironments(available=0, failed=False) if entry is None else entry.pool.provisioned
+
+    def _entry(self, function: FunctionId, version: str) -> _Entry | None:
+        known = self._functions.get(function)
+        return None if known is None else known.versions.get(version)
 
     def find(self, function: FunctionId, qualifier: str | None) -> Target | None:
         """Where an invocation goes; None if that is not known here. Raises ResourceConflictException by its state."""

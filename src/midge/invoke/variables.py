@@ -19,7 +19,9 @@ class SessionCredentials:
     session_token: str = field(repr=False)
 
 
-def function_variables(version: FunctionVersion, log_stream: str, credentials: SessionCredentials) -> dict[str, str]:
+def function_variables(
+    version: FunctionVersion, log_stream: str, credentials: SessionCredentials, *, provisioned: bool = False
+) -> dict[str, str]:
     """Every variable that ``version`` sees in an environment that logs to ``log_stream``."""
     logging = version.logging
     values = dict(version.environment)
@@ -32,7 +34,7 @@ def function_variables(version: FunctionVersion, log_stream: str, credentials: S
         "AWS_LAMBDA_FUNCTION_NAME": version.function.name,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(version.memory_size_mb),
         "AWS_LAMBDA_FUNCTION_VERSION": version.version,
-        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "provisioned-concurrency" if provisioned else "on-demand",
         "AWS_LAMBDA_LOG_GROUP_NAME": logging.group,
         "AWS_LAMBDA_LOG_STREAM_NAME": log_stream,
         "AWS_ACCESS_KEY_ID": credentials.access_key_id,

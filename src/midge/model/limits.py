@@ -77,6 +77,8 @@ class Limits:
     stems_after_burst: int = 64
     """As many as this wait for a minute after that many were asked for within a second."""
     idle_environment_seconds: float = 600.0
+    provisioned_retry_seconds: float = 60.0
+    """How long provisioned environments wait for another attempt after one could not be initialised."""
     environment_start_seconds: float = 15.0
     endpoint_connections_per_environment: int = 256
     """Connections to the AWS endpoint that one environment may hold."""

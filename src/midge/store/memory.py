@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import replace
 
 from midge.model.functions import LATEST, Alias, FunctionId, FunctionSettings, FunctionVersion
+from midge.model.provisioned_concurrency import ProvisionedConcurrency
 from midge.model.resources import Place, Resource
 from midge.store.errors import ExistsError, InUseError, MissingError, StaleError, StoreUnavailableError
 from midge.store.paging import Page, decode_marker, encode_marker
@@ -36,16 +37,15 @@ class MemoryStore:
         self._check_open()
         versions = [decode_version(text) for _, text in sorted(self._versions.items())]
         latest = [decode_version(text) for (_, number), text in self._versions.items() if number == 0]
-        settings = [record for kind, _, record in self._records() if kind is FunctionSettings]
+        records = [record for _, _, record in self._records()]
         return Opening(
             code_uses=Counter(version.code.digest for version in versions),
             unsettled=tuple(version for version in versions if not version.settled),
             recent=tuple(reversed(latest))[:recent],
             reservations=tuple(
-                each
-                for each in settings
-                if isinstance(each, FunctionSettings) and each.reserved_concurrency is not None
+                each for each in records if isinstance(each, FunctionSettings) and each.reserved_concurrency is not None
             ),
+            provisioned=tuple(each for each in records if isinstance(each, ProvisionedConcurrency)),
         )
 
     async def usage(self, account: str, region: str) -> Usage:

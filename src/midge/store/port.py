@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from midge.model.functions import Alias, FunctionId, FunctionSettings, FunctionVersion
+from midge.model.provisioned_concurrency import ProvisionedConcurrency
 from midge.model.resources import Place, Resource
 from midge.store.paging import Page
 
@@ -28,6 +29,7 @@ class Opening:
     """Of the functions created last, $LATEST."""
     reservations: tuple[FunctionSettings, ...]
     """Of the functions that have concurrency reserved."""
+    provisioned: tuple[ProvisionedConcurrency, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from midge.model.capacity_providers import CapacityProvider
 from midge.model.code_signing import CodeSigningConfig
 from midge.model.functions import LATEST, Alias, FunctionId, FunctionSettings, FunctionVersion
 from midge.model.policies import ResourcePolicy
+from midge.model.provisioned_concurrency import ProvisionedConcurrency
 from midge.model.resources import Place, Resource
 from midge.model.runtime_management import RuntimeManagement
 
@@ -43,6 +44,7 @@ _KINDS: dict[type[Any], Kind[Any]] = dict(
     [
         _kind("settings", FunctionSettings, attached=True),
         _kind("policy", ResourcePolicy, attached=True),
+        _kind("provisioned-concurrency", ProvisionedConcurrency, attached=True),
         _kind("runtime-management", RuntimeManagement, attached=True),
         _kind("code-signing-config", CodeSigningConfig, attached=False),
         _kind("capacity-provider", CapacityProvider, attached=False),

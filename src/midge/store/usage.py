@@ -3,6 +3,7 @@
 import sqlite3
 
 from midge.model.functions import FunctionSettings
+from midge.model.provisioned_concurrency import ProvisionedConcurrency
 from midge.store.port import Opening, Usage
 from midge.store.records import decode_version, kind_of
 
@@ -39,12 +40,16 @@ def opening(connection: sqlite3.Connection, recent: int) -> Opening:
             "SELECT record FROM resources WHERE kind = 'settings'"
             " AND json_extract(record, '$.reserved_concurrency') IS NOT NULL ORDER BY account, region, owner"
         ).fetchall()
+        provisioning = connection.execute(
+            "SELECT record FROM resources WHERE kind = 'provisioned-concurrency' ORDER BY account, region, owner, name"
+        ).fetchall()
     finally:
         connection.execute("COMMIT")
-    settings = kind_of(FunctionSettings).decoder
+    settings, provisioned = kind_of(FunctionSettings).decoder, kind_of(ProvisionedConcurrency).decoder
     return Opening(
         code_uses=uses,
         unsettled=tuple(decode_version(text) for (text,) in unsettled),
         recent=tuple(decode_version(text) for (text,) in latest),
         reservations=tuple(settings.decode(text) for (text,) in reserving),
+        provisioned=tuple(provisioned.decode(text) for (text,) in provisioning),
     )

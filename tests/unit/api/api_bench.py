@@ -3,7 +3,7 @@
 import asyncio
 import io
 import zipfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from midge.api.services import ApiServices, CallContext, S3Error
 from midge.blobs.memory import MemoryBlobs
 from midge.blobs.packages import Packages
 from midge.clock import VirtualClock
+from midge.invoke.pool import ProvisionedEnvironments
 from midge.model.errors import ServiceError, invalid_parameter
 from midge.model.functions import Alias, Code, FunctionId, FunctionVersion
 from midge.model.limits import Limits
@@ -55,6 +56,9 @@ class FakeRouter:
         self.aliases: dict[str, Alias] = {}
         self.history: list[FunctionVersion] = []
         self.reserved: dict[str, int] = {}
+        self.wanted: dict[str, dict[str, int]] = {}
+        self.available = 0
+        self.init_fails = False
 
     def put_version(self, version: FunctionVersion, task_root: Path) -> None:
         self.versions[version.arn] = version
@@ -69,6 +73,15 @@ class FakeRouter:
 
     def remove_alias(self, function: FunctionId, name: str) -> None:
         self.aliases.pop(function.qualified_arn(name), None)
+
+    def knows(self, function: FunctionId, version: str) -> bool:
+        return function.qualified_arn(version) in self.versions
+
+    def provision(self, function: FunctionId, counts: Mapping[str, int]) -> None:
+        self.wanted[function.name] = dict(counts)
+
+    def provisioned(self, function: FunctionId, version: str) -> ProvisionedEnvironments:
+        return ProvisionedEnvironments(available=self.available, failed=self.init_fails)
 
     def reserve(self, function: FunctionId, count: int | None) -> None:
         self.reserved.pop(function.arn, None)
@@ -127,6 +140,7 @@ class Bench:
             self.router.versions.clear()
             self.router.aliases.clear()
             self.router.reserved.clear()
+            self.router.wanted.clear()
             self.api = Api(services)
             await self.api.start()
             try:

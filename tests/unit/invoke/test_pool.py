@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from unit.world import FUNCTION, World, in_world
 
+from midge.invoke.pool import ProvisionedEnvironments
 from midge.model.errors import ServiceError
 from midge.model.limits import Limits
 from midge.sandbox.fake import Event, FakeRuntime, FakeSandbox, do_nothing
@@ -255,6 +256,53 @@ def test_a_call_that_waits_survives_an_update(tmp_path: Path) -> None:
         await world.settle()
         assert call.outcome.payload == b"old"
         assert world.sandbox.runtimes[0].killed
+
+    in_world(tmp_path, scenario)
+
+
+def test_provisioned_environments_are_there_before_anybody_calls(tmp_path: Path) -> None:
+    """As many as are provisioned are initialised, told so, kept beyond the idle time, and replaced when they end."""
+
+    async def scenario(world: World) -> None:
+        world.put(version="1")
+        world.router.provision(FUNCTION, {"1": 2})
+        await world.settle()
+        assert len(world.sandbox.running()) == 2
+        kinds = {each.request.environment["AWS_LAMBDA_INITIALIZATION_TYPE"] for each in world.sandbox.runtimes}
+        assert kinds == {"provisioned-concurrency"}
+        assert world.router.provisioned(FUNCTION, "1") == ProvisionedEnvironments(available=2, failed=False)
+        calls = [world.call(target=world.target("1")) for _ in range(3)]
+        await world.settle()
+        assert all(call.ended for call in calls)
+        spilled = world.runtime.request.environment["AWS_LAMBDA_INITIALIZATION_TYPE"]
+        assert (len(world.sandbox.runtimes), spilled) == (3, "on-demand")
+        await world.advance(world.limits.idle_environment_seconds * 1.2)
+        assert len(world.sandbox.running()) == 2
+        call = world.call(target=world.target("1"))
+        await world.settle()
+        assert call.ended
+        world.router.provision(FUNCTION, {})
+        await world.advance(world.limits.idle_environment_seconds * 1.2)
+        assert world.sandbox.running() == []
+
+    in_world(tmp_path, scenario)
+
+
+def test_provisioned_code_that_cannot_start_is_tried_again_later(tmp_path: Path) -> None:
+    """A failed initialisation, or an idle process that ends, is told as failed; the next attempt comes after a pause."""
+
+    async def scenario(world: World) -> None:
+        world.put(version="1")
+        world.router.provision(FUNCTION, {"1": 2})
+        await world.settle()
+        for attempt in range(3):
+            assert len(world.sandbox.runtimes) == 2 + attempt
+            world.runtime.exit(1)
+            await world.settle()
+            assert world.router.provisioned(FUNCTION, "1") == ProvisionedEnvironments(available=1, failed=True)
+            await world.advance(world.limits.provisioned_retry_seconds)
+            assert world.router.provisioned(FUNCTION, "1") == ProvisionedEnvironments(available=2, failed=False)
+        assert len(world.sandbox.running()) == 2
 
     in_world(tmp_path, scenario)
 
