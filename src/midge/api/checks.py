@@ -11,6 +11,7 @@ import msgspec
 from midge.api.members import part
 from midge.model.errors import ServiceError, invalid_parameter, not_supported
 from midge.model.limits import Limits
+from midge.store.port import Usage
 
 RESERVED_VARIABLES = frozenset(
     {
@@ -34,6 +35,23 @@ RESERVED_VARIABLES = frozenset(
         "LAMBDA_TASK_ROOT",
     }
 )
+_SUCCESSORS = {
+    "nodejs": "nodejs24.x",
+    "python": "python3.14",
+    "dotnet": "dotnet10",
+    "ruby": "ruby3.4",
+    "java": "java25",
+    "go": "provided.al2023",
+    "provided": "provided.al2023",
+}
+_BLOCKED = frozenset(
+    {
+        "nodejs", "nodejs4.3", "nodejs4.3-edge", "nodejs6.10", "nodejs8.10", "nodejs10.x", "nodejs12.x", "nodejs14.x",
+        "nodejs16.x", "python2.7", "python3.6", "python3.7", "python3.8", "dotnetcore1.0", "dotnetcore2.0",
+        "dotnetcore2.1", "dotnetcore3.1", "dotnet6", "ruby2.5", "ruby2.7", "go1.x", "java8", "provided",
+    }
+)  # fmt: skip
+"""Runtimes that AWS lets no function be created with any more: lambda-runtimes.html."""
 _UNABLE = (
     "Lambda was unable to configure your environment variables because the environment variables you have provided"
 )
@@ -50,8 +68,15 @@ def check_create(values: Mapping[str, Any], limits: Limits) -> None:
 
 def check_configuration(values: Mapping[str, Any], limits: Limits) -> None:
     """Raise InvalidParameterValueException for the first member given that is not acceptable."""
-    if values.get("Runtime") == "custom":
+    runtime: str = values.get("Runtime") or ""
+    if runtime == "custom":
         raise not_supported("the runtime custom")
+    if runtime in _BLOCKED:
+        successor = next(name for start, name in _SUCCESSORS.items() if runtime.startswith(start))
+        raise invalid_parameter(
+            f"The runtime parameter of {runtime} is no longer supported for creating or updating AWS Lambda functions. "
+            f"We recommend you use a supported runtime ({successor}) while creating or updating functions."
+        )
     _at_most("MemorySize", values.get("MemorySize"), limits.memory_size_mb)
     _at_most("Timeout", values.get("Timeout"), limits.timeout_seconds)
     _at_most("EphemeralStorage.Size", part(values, "EphemeralStorage").get("Size"), limits.ephemeral_storage_mb)
@@ -80,6 +105,12 @@ def check_environment(variables: Mapping[str, str], limits: Limits) -> None:
     measured = msgspec.json.encode(dict(variables))
     if len(measured) > limits.environment_variables_bytes:
         raise invalid_parameter(f"{_UNABLE} exceeded the 4KB limit. String measured: {measured.decode('utf-8')}")
+
+
+def check_code_storage(usage: Usage, more_bytes: int, limits: Limits) -> None:
+    """Raise CodeStorageExceededException if ``more_bytes`` of code are too many for an account in a region."""
+    if usage.code_bytes + more_bytes > limits.code_storage_bytes:
+        raise ServiceError("CodeStorageExceededException", "Code storage limit exceeded.", Type="User")
 
 
 def check_inline_zip(data: bytes, operation: str, limits: Limits) -> None:

@@ -1,9 +1,12 @@
 """Between a FunctionVersion and AWS's wire forms: ``FunctionConfiguration`` out, the members of a request in. Pure."""
 
+import base64
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
+
+import msgspec
 
 from midge.api.members import is_empty
 from midge.model.functions import FunctionId, FunctionVersion, Logging
@@ -43,6 +46,7 @@ def render(version: FunctionVersion, qualifier: str | None = None) -> dict[str, 
         "Environment": {"Variables": dict(version.environment)} if version.environment else None,
         "TracingConfig": {"Mode": "PassThrough"},
         "RevisionId": version.revision_id,
+        "ConfigSha256": config_sha256(version),
         **_render_state(version),
         "PackageType": "Zip",
         "Architectures": [version.architecture],
@@ -90,6 +94,22 @@ def _render_logging(logging: Logging) -> dict[str, Any]:
 def runtime_version_arn(region: str, runtime: str) -> str:
     """An identifier of AWS's form for the build of ``runtime``; midge has one build of each."""
     return f"arn:aws:lambda:{region}::runtime:{hashlib.sha256(runtime.encode()).hexdigest()}"
+
+
+def config_sha256(version: FunctionVersion) -> str:
+    """``ConfigSha256``: the same for the same configuration, whatever the code."""
+    content = [
+        version.runtime, version.handler, version.role, version.description, version.timeout_seconds,
+        version.memory_size_mb, version.ephemeral_storage_mb, dict(version.environment), version.architecture,
+        version.logging, dict(version.kept),
+    ]  # fmt: skip
+    digest = hashlib.sha256(msgspec.json.encode(content, order="deterministic")).digest()
+    return base64.b64encode(digest).decode("ascii")
+
+
+def fingerprint(version: FunctionVersion) -> str:
+    """Equal for two states of $LATEST exactly when publishing the second would repeat the first."""
+    return f"{version.code.sha256} {config_sha256(version)}"
 
 
 def default_logging(function: FunctionId) -> Logging:

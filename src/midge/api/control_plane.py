@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from midge.api.checks import check_code_storage
 from midge.api.code_keeper import CodeKeeper
 from midge.api.locks import KeyedLocks
 from midge.api.preparation import Preparation
@@ -40,6 +41,11 @@ class ControlPlane:
         """What holds for the whole function; the defaults if nothing was ever set."""
         found = await self.services.store.resource(FunctionSettings, function.place())
         return found or FunctionSettings(function=function)
+
+    async def check_code_storage(self, function: FunctionId, more_bytes: int) -> None:
+        """Raise CodeStorageExceededException if the function's account has no room for more code in its region."""
+        usage = await self.services.store.usage(function.account, function.region)
+        check_code_storage(usage, more_bytes, self.services.limits)
 
     async def unpacked(self, version: FunctionVersion) -> None:
         """Have everything on disk that runs ``version``. Raises PackageError or OSError."""

@@ -33,6 +33,7 @@ async def update_function_code(plane: ControlPlane, values: Mapping[str, Any], c
         await code_signing.check_signature(plane, signing, function.name, "UpdateFunctionCode", context)
         if values.get("DryRun"):
             return configuration.render(replace(changed, code=code))
+        await plane.check_code_storage(function, code.size_bytes - current.code.size_bytes)
         await plane.codes.keep(code, data)
         try:
             stored = await _store(plane, replace(changed, code=code), current, replaced=current.code)

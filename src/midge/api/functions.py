@@ -34,6 +34,7 @@ async def create_function(plane: ControlPlane, values: Mapping[str, Any], contex
             raise conflict(f"Function already exist: {function.name}")
         code, data = await fetch_code(services, values["Code"], "CreateFunction")
         await code_signing.check_signature(plane, signing, function.name, "CreateFunction", context)
+        await plane.check_code_storage(function, code.size_bytes)
         await plane.codes.keep(code, data)
         latest = _new_latest(plane, function, values, code)
         try:

@@ -3,12 +3,9 @@
 Source: https://docs.aws.amazon.com/lambda/latest/api/API_PublishVersion.html and configuration-versions.html
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
-
-import msgspec
 
 from midge.api import configuration, listing, states
 from midge.api.control_plane import ControlPlane, new_revision
@@ -40,10 +37,11 @@ async def publish_version(plane: ControlPlane, values: Mapping[str, Any], contex
 
 async def publish(plane: ControlPlane, latest: FunctionVersion, *, description: str | None) -> FunctionVersion:
     """Publish ``latest`` as the store now holds it; the caller holds the function's lock."""
-    source = fingerprint(latest)
+    source = configuration.fingerprint(latest)
     newest = await plane.services.store.newest_version(latest.function)
     if newest is not None and newest.published_from == source:
         return newest
+    await plane.check_code_storage(latest.function, latest.code.size_bytes)
     settled = latest.settled
     draft = replace(
         latest,
@@ -60,16 +58,6 @@ async def publish(plane: ControlPlane, latest: FunctionVersion, *, description: 
     if not settled:
         plane.preparation.begin(published)
     return published
-
-
-def fingerprint(version: FunctionVersion) -> str:
-    """Equal for two states of $LATEST exactly when publishing the second would repeat the first."""
-    content = [
-        version.code.sha256, version.runtime, version.handler, version.role, version.description,
-        version.timeout_seconds, version.memory_size_mb, version.ephemeral_storage_mb, dict(version.environment),
-        version.architecture, version.logging, dict(version.kept),
-    ]  # fmt: skip
-    return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()
 
 
 async def list_versions_by_function(

@@ -14,7 +14,9 @@ def usage(connection: sqlite3.Connection, account: str, region: str) -> Usage:
     ).fetchone()
     (reserved,) = connection.execute(
         "SELECT coalesce(sum(json_extract(record, '$.reserved_concurrency')), 0)"
-        " FROM resources WHERE kind = 'settings' AND account = ? AND region = ?",
+        " FROM resources INDEXED BY resources_reserving"
+        " WHERE kind = 'settings' AND json_extract(record, '$.reserved_concurrency') IS NOT NULL"
+        " AND account = ? AND region = ?",
         (account, region),
     ).fetchone()
     functions, code_bytes = row or (0, 0)
@@ -37,7 +39,7 @@ def opening(connection: sqlite3.Connection, recent: int) -> Opening:
             "SELECT record FROM function_versions WHERE number = 0 ORDER BY rowid DESC LIMIT ?", (recent,)
         ).fetchall()
         reserving = connection.execute(
-            "SELECT record FROM resources WHERE kind = 'settings'"
+            "SELECT record FROM resources INDEXED BY resources_reserving WHERE kind = 'settings'"
             " AND json_extract(record, '$.reserved_concurrency') IS NOT NULL ORDER BY account, region, owner"
         ).fetchall()
         provisioning = connection.execute(

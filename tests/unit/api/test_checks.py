@@ -4,12 +4,30 @@ from typing import Any
 
 import pytest
 
-from midge.api.checks import RESERVED_VARIABLES, check_configuration, check_create, check_inline_zip
+from midge.api.checks import (
+    _BLOCKED,
+    _SUCCESSORS,
+    RESERVED_VARIABLES,
+    check_configuration,
+    check_create,
+    check_inline_zip,
+)
 from midge.model.errors import ServiceError
 from midge.model.limits import Limits
+from midge.wire.model import load_service_model
 
 LIMITS = Limits()
 START = "Lambda was unable to configure your environment variables because the environment variables you have provided"
+
+
+def test_blocked_runtimes_are_aws_s_and_have_successors() -> None:
+    """Every runtime that is blocked is in the service model, and what is recommended instead is not blocked."""
+    runtimes = load_service_model("lambda").shapes["Runtime"].enum or ()
+    assert set(runtimes) >= _BLOCKED
+    for runtime in _BLOCKED:
+        with pytest.raises(ServiceError, match="no longer supported"):
+            check_configuration({"Runtime": runtime}, LIMITS)
+    assert set(_SUCCESSORS.values()) <= set(runtimes) - _BLOCKED
 
 
 @pytest.mark.parametrize(
@@ -43,6 +61,11 @@ def test_the_limits_themselves_are_accepted(accepted: dict[str, Any]) -> None:
             {"EphemeralStorage": {"Size": 10_241}},
             ("'EphemeralStorage.Size' value failed to satisfy constraint: "
             "Member must have value less than or equal to 10240"),
+        ),
+        (
+            {"Runtime": "python3.8"},
+            ("The runtime parameter of python3.8 is no longer supported for creating or updating AWS Lambda functions. "
+            "We recommend you use a supported runtime (python3.14) while creating or updating functions."),
         ),
         (
             {"LoggingConfig": {"LogFormat": "Text", "SystemLogLevel": "INFO"}},

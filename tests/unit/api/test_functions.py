@@ -1,6 +1,7 @@
 """Functions through the control plane's entrance: create, look at, list, update, delete."""
 
 import asyncio
+import base64
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ from api_bench import ARN, CONTEXT, ROLE, Bench, make_zip
 from midge.blobs.digests import code_of
 from midge.model.errors import ServiceError
 from midge.model.functions import FunctionId, FunctionVersion
+from midge.model.limits import Limits
 from midge.store.errors import StorageFullError
 from midge.store.memory import MemoryStore
 
@@ -65,6 +67,7 @@ def test_the_configuration_has_every_member_that_aws_returns(bench: Bench) -> No
         revision, version_arn = found.pop("RevisionId"), found.pop("RuntimeVersionConfig")["RuntimeVersionArn"]
         code = code_of(make_zip())
         assert len(revision) == 36
+        assert len(base64.b64decode(found.pop("ConfigSha256"))) == 32
         assert version_arn.startswith("arn:aws:lambda:us-east-1::runtime:")
         assert found == {
             "FunctionName": "f",
@@ -287,10 +290,34 @@ def test_a_configuration_update_changes_what_is_given(bench: Bench) -> None:
         after = await bench.settle()
         assert (after["Timeout"], after["Environment"]) == (30, {"Variables": {"A": "9"}})
         assert "KMSKeyArn" not in after
-        moved = {"RevisionId", "LastModified", "Timeout", "Environment", "KMSKeyArn"}
+        moved = {"RevisionId", "LastModified", "Timeout", "Environment", "KMSKeyArn", "ConfigSha256"}
+        assert before["ConfigSha256"] != after["ConfigSha256"]
         assert {k: v for k, v in after.items() if k not in moved} == {k: v for k, v in before.items() if k not in moved}
         await bench.call("UpdateFunctionConfiguration", FunctionName="f", Environment={"Variables": {}})
         assert "Environment" not in await bench.settle()
+
+    bench.run(scenario)
+
+
+def test_code_has_room_in_its_account(bench: Bench) -> None:
+    """Code of all versions together stays within the account's storage; what would exceed it leaves nothing."""
+    size = len(make_zip())
+    bench.limits = Limits(code_storage_bytes=2 * size)
+
+    async def scenario(bench: Bench) -> None:
+        await bench.created("f")
+        await bench.call("PublishVersion", FunctionName="f")
+        with pytest.raises(ServiceError, match="CodeStorageExceededException"):
+            await bench.create("g")
+        larger = make_zip(b"def handler(event, context): return event")
+        refused = "CodeStorageExceededException"
+        await bench.refused("UpdateFunctionCode", refused, FunctionName="f", ZipFile=larger)
+        await bench.call("UpdateFunctionConfiguration", FunctionName="f", Timeout=5)
+        await bench.settle()
+        await bench.refused("PublishVersion", refused, FunctionName="f")
+        await bench.call("DeleteFunction", FunctionName="f", Qualifier="1")
+        await bench.call("PublishVersion", FunctionName="f")
+        await bench.refused("GetFunction", "ResourceNotFoundException", FunctionName="g")
 
     bench.run(scenario)
 

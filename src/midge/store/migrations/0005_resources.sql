@@ -11,6 +11,9 @@ CREATE TABLE resources (
     PRIMARY KEY (kind, account, region, owner, name)
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX resources_reserving ON resources (account, region, owner, json_extract(record, '$.reserved_concurrency'))
+WHERE kind = 'settings' AND json_extract(record, '$.reserved_concurrency') IS NOT NULL;
+
 INSERT INTO resources (kind, account, region, owner, name, record)
 SELECT 'settings', account, region, name, '', record FROM function_settings;
 
