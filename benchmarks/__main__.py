@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import cold, functions, machine, memory, report, warm
+from benchmarks import cold, functions, machine, memory, report, scale, warm
 from benchmarks.report import Row
 from benchmarks.setting import Setting
 
@@ -19,6 +19,7 @@ MEASURES: dict[str, Callable[[Setting], list[Row]]] = {
     "burst": cold.burst,
     "memory": memory.per_environment,
     "idle": memory.at_rest,
+    "scale": scale.scale,
     "peer-warm": warm.peer,
     "peer-cold": cold.peer,
 }

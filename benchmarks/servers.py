@@ -66,10 +66,10 @@ def _await_port(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
 
 
 @contextlib.contextmanager
-def midge(directory: Path, **settings: str) -> Generator[Server]:
-    """``midge serve`` with its defaults, or with ``settings`` as MIDGE_ variables."""
+def midge(directory: Path, data: Path | None = None, **settings: str) -> Generator[Server]:
+    """``midge serve`` with its defaults, or with ``settings`` as MIDGE_ variables, over new data or those in ``data``."""
     port = _free_port()
-    data = directory / f"data-{port}"
+    data = data or directory / f"data-{port}"
     argv = [sys.executable, "-m", "midge.cli", "serve", "--port", str(port), "--data-dir", str(data)]
     with _running(argv, port, directory / f"midge-{port}.log", _variables(**settings)) as server:
         yield server
