@@ -167,13 +167,12 @@ async def list_provisioned_concurrency_configs(
 async def delete_provisioned_concurrency_config(
     plane: ControlPlane, values: Mapping[str, Any], context: CallContext
 ) -> dict[str, Any]:
-    """The environments go when they have been idle for as long as any."""
+    """The environments go when they have been idle for as long as any. That there was no configuration is no error."""
     named = _resolve("DeleteProvisionedConcurrencyConfig", values, context)
     place = named.function.place(named.qualifier)
     async with plane.locks.of(named.function):
         await find(plane, named)
-        if await plane.services.store.resource(ProvisionedConcurrency, place) is None:
-            raise _none()
-        await plane.services.store.delete_resource(ProvisionedConcurrency, place)
-        await apply(plane, named.function)
+        if await plane.services.store.resource(ProvisionedConcurrency, place) is not None:
+            await plane.services.store.delete_resource(ProvisionedConcurrency, place)
+            await apply(plane, named.function)
     return {}

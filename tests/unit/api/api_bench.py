@@ -3,7 +3,8 @@
 import asyncio
 import io
 import zipfile
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -132,22 +133,28 @@ class Bench:
             strict=self.strict,
         )
 
+    @asynccontextmanager
+    async def living(self) -> AsyncGenerator[None]:
+        """One life of the process, from start to stop."""
+        services = self.services()
+        self.router.versions.clear()
+        self.router.aliases.clear()
+        self.router.reserved.clear()
+        self.router.wanted.clear()
+        self.api = Api(services)
+        await self.api.start()
+        try:
+            yield
+        finally:
+            await self.api.close()
+            await services.packages.close()
+
     def run(self, *scenarios: Callable[["Bench"], Awaitable[None]]) -> None:
         """Each scenario in a process life of its own over the same store, blobs and directory."""
 
         async def life(scenario: Callable[["Bench"], Awaitable[None]]) -> None:
-            services = self.services()
-            self.router.versions.clear()
-            self.router.aliases.clear()
-            self.router.reserved.clear()
-            self.router.wanted.clear()
-            self.api = Api(services)
-            await self.api.start()
-            try:
+            async with self.living():
                 await scenario(self)
-            finally:
-                await self.api.close()
-                await services.packages.close()
 
         for scenario in scenarios:
             asyncio.run(life(scenario))

@@ -111,13 +111,16 @@ def test_there_must_be_room(bench: Bench) -> None:
 
 @pytest.mark.parametrize("operation", ["Get", "Delete"])
 def test_what_is_not_there_is_told_apart(bench: Bench, operation: str) -> None:
-    """No configuration, no such version and $LATEST each have their error."""
+    """No configuration to get, no such version and $LATEST each have their error; none to delete is none."""
     name = f"{operation}ProvisionedConcurrencyConfig"
 
     async def scenario(bench: Bench) -> None:
         await published(bench)
-        missing = "ProvisionedConcurrencyConfigNotFoundException"
-        await bench.refused(name, missing, FunctionName="f", Qualifier="1")
+        if operation == "Delete":
+            assert await bench.call(name, FunctionName="f", Qualifier="1") == {}
+        else:
+            missing = "ProvisionedConcurrencyConfigNotFoundException"
+            await bench.refused(name, missing, FunctionName="f", Qualifier="1")
         await bench.refused(name, "ResourceNotFoundException", FunctionName="f", Qualifier="9")
         message = await bench.refused(name, "InvalidParameterValueException", FunctionName="f", Qualifier="$LATEST")
         assert message == "Provisioned Concurrency Configs cannot be applied to unpublished function versions."
