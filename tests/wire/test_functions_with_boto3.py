@@ -45,7 +45,7 @@ def make_zip(content: str = "def handler(event, context): ...") -> bytes:
 class NoRouter:
     """Nobody invokes here."""
 
-    def put_version(self, version: FunctionVersion, task_root: Path) -> None: ...
+    def put_version(self, version: FunctionVersion, task_root: Path, layers_root: Path | None = None) -> None: ...
     def remove_version(self, function: FunctionId, version: str) -> None: ...
     def put_alias(self, alias: Alias) -> None: ...
     def remove_alias(self, function: FunctionId, name: str) -> None: ...
@@ -295,8 +295,10 @@ def test_errors_arrive_as_boto3_knows_them(midge: Midge) -> None:
         create(client, "g", Code={"ZipFile": b"no"})
     with pytest.raises(client.exceptions.PreconditionFailedException):
         client.publish_version(FunctionName="f", RevisionId="other")
-    with pytest.raises(client.exceptions.InvalidParameterValueException, match="support the operation ListLayers yet"):
-        client.list_layers()
+    with pytest.raises(
+        client.exceptions.InvalidParameterValueException, match="support the operation ListCapacityProviders"
+    ):
+        client.list_capacity_providers()
     with pytest.raises(ClientError, match="not reachable in this region") as region:
         client.get_function(FunctionName="arn:aws:lambda:eu-west-1:000000000000:function:f")
     assert region.value.response["ResponseMetadata"]["HTTPStatusCode"] == 404

@@ -11,6 +11,7 @@ from midge.api.preparation import Preparation
 from midge.api.services import ApiServices
 from midge.model.errors import not_found
 from midge.model.functions import LATEST, FunctionId, FunctionSettings, FunctionVersion
+from midge.model.layers import LayerId
 from midge.model.timestamps import last_modified
 
 
@@ -23,6 +24,8 @@ class ControlPlane:
     preparation: Preparation
     locks: KeyedLocks[FunctionId]
     """Held by whoever changes a function, so that store and router hear of its changes in one order."""
+    layer_locks: KeyedLocks[LayerId]
+    """Held by whoever changes a layer version's policy, or deletes it."""
     account_locks: KeyedLocks[tuple[str, str]]
     """By account and region: held by whoever takes from what its functions share. Taken before a function's lock."""
 
@@ -38,17 +41,9 @@ class ControlPlane:
         found = await self.services.store.resource(FunctionSettings, function.place())
         return found or FunctionSettings(function=function)
 
-    async def unpacked(self, version: FunctionVersion) -> None:
-        """Have everything on disk that runs ``version``. Raises PackageError or OSError."""
-        await self.services.packages.unpacked(version.code)
-
     def now(self) -> str:
         """The present, as LastModified writes it."""
         return last_modified(self.services.clock.now())
-
-    def put_in_router(self, version: FunctionVersion) -> None:
-        """Let invocations find ``version`` as it now is."""
-        self.services.router.put_version(version, self.services.packages.path(version.code))
 
     def say_kept(self, arn: str, members: list[str]) -> None:
         """Tell midge's log, once for each, of members that are kept without effect."""

@@ -10,11 +10,12 @@ from typing import Any
 from midge.api import checks, configuration, members, states
 from midge.api.code_source import fetch_code
 from midge.api.control_plane import ControlPlane, new_revision
+from midge.api.function_layers import check_sizes, layers_named
 from midge.api.names import resolve_function
 from midge.api.services import CallContext
 from midge.api.versions import publish
 from midge.model.errors import invalid_parameter, stale_revision
-from midge.model.functions import Code, FunctionId, FunctionVersion
+from midge.model.functions import FunctionId, FunctionVersion
 
 
 async def update_function_code(plane: ControlPlane, values: Mapping[str, Any], context: CallContext) -> dict[str, Any]:
@@ -29,14 +30,13 @@ async def update_function_code(plane: ControlPlane, values: Mapping[str, Any], c
         changed = _merged(plane, current, members.UPDATE_FUNCTION_CODE, values)
         services.runtimes.check(changed.runtime, changed.architecture)
         code, data = await fetch_code(services, values, "UpdateFunctionCode")
+        await check_sizes(plane, code, changed.layers)
+        changed = replace(changed, code=code)
         if values.get("DryRun"):
-            return configuration.render(replace(changed, code=code))
+            return configuration.render(changed)
         await plane.codes.keep(code, data)
-        try:
-            stored = await _store(plane, replace(changed, code=code), current, replaced=current.code)
-        except BaseException:
-            plane.codes.release(code)
-            raise
+        plane.codes.use_layers(changed)
+        stored = await _store(plane, changed, current)
         if values.get("Publish"):
             published = await publish(plane, stored, description=None)
             return configuration.render(published, published.version)
@@ -57,6 +57,10 @@ async def update_function_configuration(
         changed = _merged(plane, current, rules, values)
         if changed.runtime != current.runtime:
             services.runtimes.check(changed.runtime, changed.architecture)
+        if values.get("Layers") is not None:
+            changed = replace(changed, layers=await layers_named(plane, values["Layers"], context))
+            await check_sizes(plane, changed.code, changed.layers)
+        plane.codes.use_version(changed)
         stored = await _store(plane, changed, current)
     return configuration.render(stored)
 
@@ -80,11 +84,13 @@ def _merged(
     return configuration.merge_kept(configuration.merge(current, values), members.kept(rules, values))
 
 
-async def _store(
-    plane: ControlPlane, changed: FunctionVersion, current: FunctionVersion, *, replaced: Code | None = None
-) -> FunctionVersion:
-    """Keep the change and let it take effect in the background."""
+async def _store(plane: ControlPlane, changed: FunctionVersion, current: FunctionVersion) -> FunctionVersion:
+    """Keep the change, whose code and layers are in use by now, and let it take effect in the background."""
     stored = states.updating(replace(changed, revision_id=new_revision(), last_modified=plane.now()))
-    await plane.services.store.replace_version(stored, current.revision_id)
-    plane.preparation.begin(stored, replaced=replaced)
+    try:
+        await plane.services.store.replace_version(stored, current.revision_id)
+    except BaseException:
+        plane.codes.release_version(stored)
+        raise
+    plane.preparation.begin(stored, replaced=current)
     return stored

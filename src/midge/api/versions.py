@@ -55,8 +55,8 @@ async def publish(plane: ControlPlane, latest: FunctionVersion, *, description: 
     if not settled:
         draft = states.pending(draft)
     published = await plane.services.store.publish_version(draft, latest.revision_id)
-    plane.codes.use(published.code)
-    plane.put_in_router(published)
+    plane.codes.use_version(published)
+    plane.services.put_in_router(published)
     if not settled:
         plane.preparation.begin(published)
     return published
@@ -64,11 +64,13 @@ async def publish(plane: ControlPlane, latest: FunctionVersion, *, description: 
 
 def fingerprint(version: FunctionVersion) -> str:
     """Equal for two states of $LATEST exactly when publishing the second would repeat the first."""
-    content = [
+    content: list[Any] = [
         version.code.sha256, version.runtime, version.handler, version.role, version.description,
         version.timeout_seconds, version.memory_size_mb, version.ephemeral_storage_mb, dict(version.environment),
         version.architecture, version.logging, dict(version.kept),
     ]  # fmt: skip
+    if version.layers:  # left out without them: it is as it was before there were layers
+        content.append([layer.arn for layer in version.layers])
     return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()
 
 

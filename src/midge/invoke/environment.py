@@ -51,8 +51,8 @@ class ExecutionEnvironment:
     """See the module. ``state`` is only changed through the lifecycle's table."""
 
     __slots__ = (
-        "_deadline", "_handle", "_init_output", "_init_overrun", "_init_seconds", "_invocation", "_monotonic", "_now", "_owner",
-        "_platform", "_run_started", "_session", "_start", "_started", "_stream", "_tail", "_task_root", "_timer", "last_used",
+        "_deadline", "_handle", "_init_output", "_init_overrun", "_init_seconds", "_invocation", "_layers_root", "_monotonic", "_now",
+        "_owner", "_platform", "_run_started", "_session", "_start", "_started", "_stream", "_tail", "_task_root", "_timer", "last_used",
         "state", "version",
     )  # fmt: skip
 
@@ -62,10 +62,12 @@ class ExecutionEnvironment:
         owner: "EnvironmentOwner[ExecutionEnvironment]",
         version: FunctionVersion,
         task_root: Path,
+        layers_root: Path | None = None,
     ) -> None:
         self._platform = platform
         self._owner = owner
         self._task_root = task_root
+        self._layers_root = layers_root
         self.version = version
         self.state = EnvironmentState.INIT
         self._session = RuntimeSession(self)
@@ -123,6 +125,7 @@ class ExecutionEnvironment:
             runtime=version.runtime,
             handler=version.handler,
             task_root=self._task_root,
+            layers_root=self._layers_root,
             environment=function_variables(version, self._stream.name, credentials),
             memory_size_mb=version.memory_size_mb,
             ephemeral_storage_mb=version.ephemeral_storage_mb,

@@ -27,11 +27,13 @@ class EnvironmentPool:
         version: FunctionVersion,
         task_root: Path,
         on_empty: "Callable[[EnvironmentPool], None]",
+        layers_root: Path | None = None,
     ) -> None:
         self._platform = platform
         self._on_empty = on_empty
         self.version = version
         self.task_root = task_root
+        self.layers_root = layers_root
         self._concurrency = platform.concurrency.function(version.function)
         self._metrics = platform.metrics.function(version.function.name)
         self._environments: set[ExecutionEnvironment] = set()
@@ -167,7 +169,7 @@ class EnvironmentPool:
             self._arm_grace()
 
     def _start_environment(self) -> None:
-        environment = ExecutionEnvironment(self._platform, self, self.version, self.task_root)
+        environment = ExecutionEnvironment(self._platform, self, self.version, self.task_root, self.layers_root)
         self._environments.add(environment)
         self._starting += 1
         self._metrics.cold_starts += 1

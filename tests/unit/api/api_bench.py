@@ -52,13 +52,15 @@ class FakeRouter:
     def __init__(self) -> None:
         self.versions: dict[str, FunctionVersion] = {}
         self.roots: dict[str, Path] = {}
+        self.layers_roots: dict[str, Path | None] = {}
         self.aliases: dict[str, Alias] = {}
         self.history: list[FunctionVersion] = []
         self.reserved: dict[str, int] = {}
 
-    def put_version(self, version: FunctionVersion, task_root: Path) -> None:
+    def put_version(self, version: FunctionVersion, task_root: Path, layers_root: Path | None = None) -> None:
         self.versions[version.arn] = version
         self.roots[version.arn] = task_root
+        self.layers_roots[version.arn] = layers_root
         self.history.append(version)
 
     def remove_version(self, function: FunctionId, version: str) -> None:

@@ -22,7 +22,6 @@ TABLES = {
 SAMPLES: dict[str, Any] = {
     "PublishTo": "LATEST_PUBLISHED",
     "PackageType": "Image",
-    "Layers": ["arn:aws:lambda:us-east-1:000000000000:layer:l:1"],
     "CodeSigningConfigArn": "arn:aws:lambda:us-east-1:000000000000:code-signing-config:csc-0123456789abcdef0",
     "ImageConfig": {"Command": ["x"]},
     "SnapStart": {"ApplyOn": "PublishedVersions"},
@@ -37,7 +36,6 @@ SAMPLES: dict[str, Any] = {
 """A value that would change behaviour, for every member that is refused."""
 HARMLESS: dict[str, Any] = {
     "PackageType": "Zip",
-    "Layers": [],
     "ImageConfig": {},
     "SnapStart": {"ApplyOn": "None"},
     "S3ObjectStorageMode": "COPY",
@@ -93,7 +91,7 @@ def creation(**values: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "values",
     [
-        {"Layers": ["arn:aws:lambda:us-east-1:000000000000:layer:l:1"]},
+        {"ImageConfig": {"Command": ["x"]}},
         {"Code": {"ImageUri": "x"}},
         {"Code": {"S3Bucket": "b", "S3Key": "k", "S3ObjectStorageMode": "REFERENCE"}},
     ],
