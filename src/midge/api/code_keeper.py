@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import structlog
 
 from midge.api.locks import KeyedLocks
-from midge.blobs.digests import tree_name
+from midge.blobs.digests import layers_name
 from midge.blobs.packages import Packages
 from midge.blobs.port import Blobs
 from midge.clock import Clock, Timer
@@ -39,8 +39,7 @@ class CodeKeeper:
         """Begin with what is stored, see ``Opening``, and remove every zip and directory that nothing names."""
         self._uses = Counter(uses)
         for digests, count in layer_uses.items():
-            if len(digests) > 1:
-                self._uses[tree_name(digests)] += count
+            self._uses[layers_name(digests)] += count
         await self._packages.sweep(self._uses)
         for digest in await self._blobs.digests() - set(self._uses):
             await self._blobs.delete(digest)
@@ -100,6 +99,6 @@ class CodeKeeper:
 
 
 def _layer_names(version: FunctionVersion) -> list[str]:
-    """What the layers of a version keep in use: their zips and, of several, the directory that they share."""
+    """What the layers of a version keep in use: their zips, and the directory in which they lie over each other."""
     digests = version.layer_digests
-    return [*digests, tree_name(digests)] if len(digests) > 1 else list(digests)
+    return [*digests, layers_name(digests)] if digests else []

@@ -15,6 +15,6 @@ def code_of(data: bytes) -> Code:
     )
 
 
-def tree_name(digests: Sequence[str]) -> str:
-    """The name of the directory that holds these zips laid over each other, in order; of a single one its digest."""
-    return digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode("ascii")).hexdigest()
+def layers_name(digests: Sequence[str]) -> str:
+    """The name of the directory that holds these zips laid over each other, in order: no zip's digest, also of one."""
+    return hashlib.sha256("\n".join(digests).encode("ascii")).hexdigest()

@@ -1,7 +1,7 @@
 """Unpacked deployment packages: ``packages/<digest>/``, each unpacked once and shared read-only by its environments.
 
 The layers of a function lie there as well, laid over each other: one directory for each combination of zips, named by
-``digests.tree_name``; a single layer's is that of its zip.
+``digests.layers_name``.
 
 The directory is a cache of ``blobs``: everything in it can be made again. Packages are not synced to disk one by one;
 instead the machine's boot is recorded beside them, and what another boot has written is thrown away at start, because
@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-from midge.blobs.digests import code_of, tree_name
+from midge.blobs.digests import code_of, layers_name
 from midge.blobs.port import Blobs
 from midge.blobs.unpacking import remove_tree, unpack
 from midge.blobs.zips import check_zip, extensions, unzipped_bytes
@@ -76,21 +76,20 @@ class Packages:
 
     def layers_path(self, digests: Sequence[str]) -> Path | None:
         """Where these zips are, or will be, unpacked over each other; None if there are none."""
-        return self._directory / tree_name(digests) if digests else None
+        return self._directory / layers_name(digests) if digests else None
 
     async def unpacked(self, code: Code) -> Path:
         """The directory with the package, unpacked if it was not yet; concurrent callers share one unpacking.
 
         Raises PackageError if the blob is gone or no longer acceptable, OSError if the disk refuses.
         """
-        return await self._tree((code.digest,))
+        return await self._tree(code.digest, (code.digest,))
 
     async def layers_unpacked(self, digests: Sequence[str]) -> Path | None:
         """As ``unpacked``, for these zips laid over each other, the last one uppermost; None if there are none."""
-        return await self._tree(digests) if digests else None
+        return await self._tree(layers_name(digests), digests) if digests else None
 
-    async def _tree(self, digests: Sequence[str]) -> Path:
-        name = tree_name(digests)
+    async def _tree(self, name: str, digests: Sequence[str]) -> Path:
         if name not in self._whole:
             lock = self._locks.setdefault(name, asyncio.Lock())
             async with lock:

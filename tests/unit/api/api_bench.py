@@ -98,6 +98,8 @@ class Bench:
         self.objects: dict[tuple[str, str, str | None], bytes] = {}
         self.limits = Limits()
         self.strict = False
+        self.context = CONTEXT
+        """Who calls, and where."""
         self.api: Api
         self.packages: HeldPackages
 
@@ -141,7 +143,7 @@ class Bench:
             asyncio.run(life(scenario))
 
     async def call(self, operation: str, **values: Any) -> dict[str, Any]:
-        return await self.api.handle(operation, values, CONTEXT)
+        return await self.api.handle(operation, values, self.context)
 
     async def refused(self, operation: str, code: str, **values: Any) -> str:
         """The message of the error ``code`` that the call must end in."""
@@ -155,6 +157,11 @@ class Bench:
         given: dict[str, Any] = {"Runtime": "python3.12", "Handler": "app.handler", "Role": ROLE}
         given |= {"Code": {"ZipFile": make_zip()}, **values}
         return await self.call("CreateFunction", FunctionName=name, **given)
+
+    async def publish_layer(self, name: str = "l", data: bytes | None = None, **values: Any) -> dict[str, Any]:
+        """A new version of a layer, of the caller's own."""
+        content = {"ZipFile": make_zip(b"layer") if data is None else data}
+        return await self.call("PublishLayerVersion", LayerName=name, Content=content, **values)
 
     async def quiet(self) -> None:
         """Wait until nothing goes on in the background."""
