@@ -116,6 +116,22 @@ def test_it_runs_a_function(in_environment: Run) -> None:
     in_environment(scenario)
 
 
+def test_a_function_has_its_layers(shop: Workshop, tmp_path: Path) -> None:
+    """Python modules, programs and shared libraries of layers are where the runtime looks for them."""
+    if kind_of(shop) == "fake":
+        pytest.skip("the fake has no files")
+    source = """
+import os, shutil, shared
+def handler(event, context):
+    libraries = [path for path in os.environ["LD_LIBRARY_PATH"].split(":") if os.path.exists(path + "/liba.so")]
+    return [shared.VALUE, bool(shutil.which("tool")), len(libraries), "_MIDGE_LAYERS_ROOT" in os.environ]
+"""
+    at = write_package(tmp_path / "function", {"app.py": source})
+    files = {"python/shared.py": "VALUE = 1", "bin/tool": "", "lib/liba.so": ""}
+    layers = write_package(tmp_path / "layers", files, ("bin/tool",))
+    assert shop.invoke(at, layers=layers) == [1, True, 1, False]
+
+
 def test_output_that_was_written_is_there_after_draining(in_environment: Run) -> None:
     """What an invocation wrote to both streams, through buffers or around them, is delivered when drained, in order."""
 

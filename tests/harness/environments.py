@@ -264,6 +264,7 @@ class Workshop:
         handler: str = "app.handler",
         memory_size_mb: int = 128,
         ephemeral_storage_mb: int = 512,
+        layers: Path | None = None,
         **more: str,
     ) -> AsyncGenerator[Driven]:
         """A started environment, killed afterwards."""
@@ -273,6 +274,7 @@ class Workshop:
                 runtime=runtime,
                 handler=handler,
                 task_root=package,
+                layers_root=layers,
                 environment=variables(handler, memory_size_mb, **more),
                 memory_size_mb=memory_size_mb,
                 ephemeral_storage_mb=ephemeral_storage_mb,

@@ -46,7 +46,7 @@ def make_zip(content: str = "def handler(event, context): ...") -> bytes:
 class NoRouter:
     """Nobody invokes here."""
 
-    def put_version(self, version: FunctionVersion, task_root: Path) -> None: ...
+    def put_version(self, version: FunctionVersion, task_root: Path, layers_root: Path | None = None) -> None: ...
     def remove_version(self, function: FunctionId, version: str) -> None: ...
     def put_alias(self, alias: Alias) -> None: ...
     def remove_alias(self, function: FunctionId, name: str) -> None: ...
@@ -208,6 +208,82 @@ def test_paginators_see_everything(midge: Midge) -> None:
     assert [a["Name"] for page in aliases for a in page["Aliases"]] == ["alias0", "alias1", "alias2"]
 
 
+def test_the_life_of_a_layer(midge: Midge) -> None:
+    """Publish, look, share, use and delete, with the statuses that AWS answers; the function keeps what it has."""
+    client = midge.client()
+    data = make_zip("shared")
+    values = {"Content": {"ZipFile": data}, "CompatibleRuntimes": ["python3.12"], "LicenseInfo": "MIT"}
+    published = client.publish_layer_version(LayerName="l", Description="d", **values)
+    assert published["ResponseMetadata"]["HTTPStatusCode"] == 201
+    assert (published["Version"], published["Content"]["CodeSize"]) == (1, len(data))
+    arn = published["LayerVersionArn"]
+    for found in (
+        client.get_layer_version(LayerName=published["LayerArn"], VersionNumber=1),
+        client.get_layer_version_by_arn(Arn=arn),
+    ):
+        assert (found["Description"], found["LicenseInfo"]) == ("d", "MIT")
+    version = {"LayerName": "l", "VersionNumber": 1}
+    added = client.add_layer_version_permission(
+        StatementId="s", Action="lambda:GetLayerVersion", Principal="*", **version
+    )
+    assert added["ResponseMetadata"]["HTTPStatusCode"] == 201
+    policy = client.get_layer_version_policy(**version)
+    assert policy["RevisionId"] == added["RevisionId"]
+    assert json.loads(policy["Policy"])["Statement"] == [json.loads(added["Statement"])]
+    removed = client.remove_layer_version_permission(StatementId="s", RevisionId=policy["RevisionId"], **version)
+    assert removed["ResponseMetadata"]["HTTPStatusCode"] == 204
+    assert create(client, Layers=[arn])["Layers"] == [{"Arn": arn, "CodeSize": len(data)}]
+    wait(client, "function_active_v2", FunctionName="f")
+    for _ in range(2):
+        assert client.delete_layer_version(**version)["ResponseMetadata"]["HTTPStatusCode"] == 204
+    assert client.get_function_configuration(FunctionName="f")["Layers"][0]["Arn"] == arn
+    with pytest.raises(
+        client.exceptions.ResourceNotFoundException, match=r"The resource you requested does not exist\."
+    ):
+        client.get_layer_version(**version)
+
+
+def test_paginators_see_every_layer(midge: Midge) -> None:
+    """boto3's paginators for layers and their versions follow the markers to the end, narrowed or not."""
+    client = midge.client()
+    for number, name in enumerate("abcdeaaa"):
+        runtimes = ["python3.12", "nodejs22.x"] if number % 2 else ["nodejs22.x"]
+        client.publish_layer_version(LayerName=name, Content={"ZipFile": make_zip()}, CompatibleRuntimes=runtimes)
+    config = {"PageSize": 2}
+    layers, versions = client.get_paginator("list_layers"), client.get_paginator("list_layer_versions")
+
+    def newest(**values: str) -> list[tuple[str, int]]:
+        pages = layers.paginate(PaginationConfig=config, **values)
+        return [(i["LayerName"], i["LatestMatchingVersion"]["Version"]) for page in pages for i in page["Layers"]]
+
+    def numbers(**values: str) -> list[int]:
+        pages = versions.paginate(LayerName="a", PaginationConfig=config, **values)
+        return [version["Version"] for page in pages for version in page["LayerVersions"]]
+
+    assert newest() == [("a", 4), ("b", 1), ("c", 1), ("d", 1), ("e", 1)]
+    assert newest(CompatibleRuntime="python3.12") == [("a", 4), ("b", 1), ("d", 1)]
+    assert newest(CompatibleArchitecture="arm64") == []
+    assert numbers() == [4, 3, 2, 1]
+    assert numbers(CompatibleRuntime="python3.12") == [4, 2]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"CompatibleRuntimes": ["python3.12"] * 16}, "length less than or equal to 15"),
+        ({"CompatibleArchitectures": ["x86_64", "arm64", "x86_64"]}, "length less than or equal to 2"),
+        ({"CompatibleArchitectures": ["vax"]}, "Member must satisfy enum value set"),
+        ({"LicenseInfo": "x" * 513}, "length less than or equal to 512"),
+        ({"LayerName": "no layer"}, "regular expression pattern"),
+    ],
+)
+def test_limits_of_layers_are_those_of_the_service_model(midge: Midge, values: dict[str, Any], message: str) -> None:
+    """Lists that are too long, names and values that are none: refused as validation errors in AWS's words."""
+    with pytest.raises(ClientError, match=message) as refused:
+        midge.client().publish_layer_version(**{"LayerName": "l", "Content": {"ZipFile": make_zip()}, **values})
+    assert refused.value.response["Error"]["Code"] == "ValidationException"
+
+
 def test_tags_through_boto3(midge: Midge) -> None:
     """Tags are given, listed and taken away by ARN, and the service model's limits hold for keys and values."""
     client = midge.client()
@@ -302,8 +378,10 @@ def test_errors_arrive_as_boto3_knows_them(midge: Midge) -> None:
         create(client, "g", Code={"ZipFile": b"no"})
     with pytest.raises(client.exceptions.PreconditionFailedException):
         client.publish_version(FunctionName="f", RevisionId="other")
-    with pytest.raises(client.exceptions.InvalidParameterValueException, match="support the operation ListLayers yet"):
-        client.list_layers()
+    with pytest.raises(
+        client.exceptions.InvalidParameterValueException, match="support the operation ListDurableExecutionsByFunction"
+    ):
+        client.list_durable_executions_by_function(FunctionName="f")
     with pytest.raises(ClientError, match="not reachable in this region") as region:
         client.get_function(FunctionName="arn:aws:lambda:eu-west-1:000000000000:function:f")
     assert region.value.response["ResponseMetadata"]["HTTPStatusCode"] == 404

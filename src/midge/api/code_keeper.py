@@ -1,4 +1,6 @@
-"""Which zips are in use: counts the versions that name each, and lets go of a zip some time after the last.
+"""Which zips are in use: counts the records that name each, and lets go of a zip some time after the last.
+
+The directory that a combination of layers is unpacked into is counted in the same way, under its own name.
 
 The delay lets environments of a deleted version end before their files vanish. Counts are made anew at every start
 from what the store holds, so a crash at any point leaves at most a zip that the next start removes.
@@ -10,10 +12,11 @@ from collections.abc import Mapping
 import structlog
 
 from midge.api.locks import KeyedLocks
+from midge.blobs.digests import layers_name
 from midge.blobs.packages import Packages
 from midge.blobs.port import Blobs
 from midge.clock import Clock, Timer
-from midge.model.functions import Code
+from midge.model.functions import Code, FunctionVersion
 from midge.model.limits import Limits
 from midge.tasks import TaskOwner
 
@@ -32,9 +35,11 @@ class CodeKeeper:
         self._timers: dict[str, Timer] = {}
         self._log = structlog.get_logger("midge.api")
 
-    async def start(self, uses: Mapping[str, int]) -> None:
-        """Begin with what is stored, by digest, and remove every zip and package that nothing names."""
+    async def start(self, uses: Mapping[str, int], layer_uses: Mapping[tuple[str, ...], int]) -> None:
+        """Begin with what is stored, see ``Opening``, and remove every zip and directory that nothing names."""
         self._uses = Counter(uses)
+        for digests, count in layer_uses.items():
+            self._uses[layers_name(digests)] += count
         await self._packages.sweep(self._uses)
         for digest in await self._blobs.digests() - set(self._uses):
             await self._blobs.delete(digest)
@@ -56,13 +61,25 @@ class CodeKeeper:
                 self.release(code)
                 raise
 
-    def use(self, code: Code) -> None:
-        """One more version names ``code``, which is in use already."""
-        self._uses[code.digest] += 1
+    def use_version(self, version: FunctionVersion) -> None:
+        """One more version is like this one, whose code is in use already."""
+        self._uses[version.code.digest] += 1
+        self.use_layers(version)
+
+    def use_layers(self, version: FunctionVersion) -> None:
+        """One more version has the layers of this one."""
+        self._uses.update(_layer_names(version))
+
+    def release_version(self, version: FunctionVersion) -> None:
+        """One version less is like this one."""
+        for name in (version.code.digest, *_layer_names(version)):
+            self._release(name)
 
     def release(self, code: Code) -> None:
-        """One version less names ``code``."""
-        digest = code.digest
+        """One record less names ``code``."""
+        self._release(code.digest)
+
+    def _release(self, digest: str) -> None:
         self._uses[digest] -= 1
         if self._uses[digest] <= 0 and digest not in self._timers:
             self._timers[digest] = self._clock.call_later(self._limits.unused_package_seconds, self._due, digest)
@@ -79,3 +96,9 @@ class CodeKeeper:
                 await self._packages.remove(digest)
                 await self._blobs.delete(digest)
                 self._log.info("code_removed", digest=digest)
+
+
+def _layer_names(version: FunctionVersion) -> list[str]:
+    """What the layers of a version keep in use: their zips, and the directory in which they lie over each other."""
+    digests = version.layer_digests
+    return [*digests, layers_name(digests)] if digests else []

@@ -1,4 +1,4 @@
-"""Where a function's zip comes from: the request itself or an S3 object. Checked before anything is stored.
+"""Where a function's or a layer's zip comes from: the request itself or an S3 object. Checked before anything is stored.
 
 Source: ``FunctionCode``, https://docs.aws.amazon.com/lambda/latest/api/API_FunctionCode.html
 """
@@ -15,19 +15,22 @@ from midge.model.functions import Code
 async def fetch_code(services: ApiServices, values: Mapping[str, Any], operation: str) -> tuple[Code, bytes]:
     """The zip that the members of ``FunctionCode`` in ``values`` name, fit to be a package, and its record.
 
+    Those of ``LayerVersionContentInput`` are the same.
     Raises InvalidParameterValueException, or RequestEntityTooLargeException for an inline zip that is too large.
     """
+    of_layer = operation == "PublishLayerVersion"
+    members, what = ("LayerVersionContent", "layer content") if of_layer else ("FunctionCode", "function code")
     inline, bucket, key = values.get("ZipFile"), values.get("S3Bucket"), values.get("S3Key")
     version = values.get("S3ObjectVersion")
     if inline is not None:
         if bucket or key or version:
-            raise invalid_parameter("Please do not provide other FunctionCode parameters when providing a ZipFile.")
+            raise invalid_parameter(f"Please do not provide other {members} parameters when providing a ZipFile.")
         check_inline_zip(inline, operation, services.limits)
         data = inline
     elif not bucket and not key:
-        raise invalid_parameter("Please provide a source for function code.")
+        raise invalid_parameter(f"Please provide a source for {what}.")
     elif not bucket or not key:
-        raise invalid_parameter("Please provide both S3Bucket and S3Key as the source for function code.")
+        raise invalid_parameter(f"Please provide both S3Bucket and S3Key as the source for {what}.")
     else:
         data = await _from_s3(services, bucket, key, version)
     return await services.packages.check(data), data

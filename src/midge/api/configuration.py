@@ -45,6 +45,7 @@ def render(version: FunctionVersion, qualifier: str | None = None) -> dict[str, 
         "Version": version.version,
         "Environment": {"Variables": dict(version.environment)} if version.environment else None,
         "TracingConfig": {"Mode": "PassThrough"},
+        "Layers": [{"Arn": layer.arn, "CodeSize": layer.code.size_bytes} for layer in version.layers] or None,
         "RevisionId": version.revision_id,
         "ConfigSha256": config_sha256(version),
         **_render_state(version),
@@ -98,10 +99,10 @@ def runtime_version_arn(region: str, runtime: str) -> str:
 
 def config_sha256(version: FunctionVersion) -> str:
     """``ConfigSha256``: the same for the same configuration, whatever the code."""
-    content = [
+    content: list[Any] = [
         version.runtime, version.handler, version.role, version.description, version.timeout_seconds,
         version.memory_size_mb, version.ephemeral_storage_mb, dict(version.environment), version.architecture,
-        version.logging, dict(version.kept),
+        version.logging, dict(version.kept), [layer.arn for layer in version.layers],
     ]  # fmt: skip
     digest = hashlib.sha256(msgspec.json.encode(content, order="deterministic")).digest()
     return base64.b64encode(digest).decode("ascii")

@@ -12,6 +12,7 @@ from midge.api.preparation import Preparation
 from midge.api.services import ApiServices
 from midge.model.errors import not_found
 from midge.model.functions import LATEST, FunctionId, FunctionSettings, FunctionVersion
+from midge.model.layers import LayerId
 from midge.model.resources import Place
 from midge.model.timestamps import last_modified
 
@@ -25,6 +26,8 @@ class ControlPlane:
     preparation: Preparation
     locks: KeyedLocks[FunctionId]
     """Held by whoever changes a function, so that store and router hear of its changes in one order."""
+    layer_locks: KeyedLocks[LayerId]
+    """Held by whoever changes a layer version's policy, or deletes it."""
     resource_locks: KeyedLocks[Place]
     """Held by whoever changes a resource that stands alone. Taken before a function's lock."""
     account_locks: KeyedLocks[tuple[str, str]]
@@ -42,22 +45,14 @@ class ControlPlane:
         found = await self.services.store.resource(FunctionSettings, function.place())
         return found or FunctionSettings(function=function)
 
-    async def check_code_storage(self, function: FunctionId, more_bytes: int) -> None:
-        """Raise CodeStorageExceededException if the function's account has no room for more code in its region."""
-        usage = await self.services.store.usage(function.account, function.region)
+    async def check_code_storage(self, account: str, region: str, more_bytes: int) -> None:
+        """Raise CodeStorageExceededException if the account has no room for more code in this region."""
+        usage = await self.services.store.usage(account, region)
         check_code_storage(usage, more_bytes, self.services.limits)
-
-    async def unpacked(self, version: FunctionVersion) -> None:
-        """Have everything on disk that runs ``version``. Raises PackageError or OSError."""
-        await self.services.packages.unpacked(version.code)
 
     def now(self) -> str:
         """The present, as LastModified writes it."""
         return last_modified(self.services.clock.now())
-
-    def put_in_router(self, version: FunctionVersion) -> None:
-        """Let invocations find ``version`` as it now is."""
-        self.services.router.put_version(version, self.services.packages.path(version.code))
 
     def say_kept(self, arn: str, members: list[str]) -> None:
         """Tell midge's log, once for each, of members that are kept without effect."""

@@ -34,13 +34,9 @@ class Api:
         codes = CodeKeeper(services.blobs, services.packages, services.clock, services.limits, self._tasks)
         preparation = Preparation(services, codes, locks, self._tasks)
         self._plane = ControlPlane(
-            services=services,
-            codes=codes,
-            preparation=preparation,
-            locks=locks,
-            resource_locks=KeyedLocks(),
-            account_locks=KeyedLocks(),
-        )
+            services=services, codes=codes, preparation=preparation, locks=locks, layer_locks=KeyedLocks(),
+            resource_locks=KeyedLocks(), account_locks=KeyedLocks(),
+        )  # fmt: skip
 
     def _failed(self, error: BaseException) -> None:
         self._log.error("background_task_failed", exc_info=error)
@@ -48,7 +44,7 @@ class Api:
     async def start(self) -> None:
         """Tell the router of what is likely to be used and take up what was Pending or InProgress. Raises StoreError."""
         opening = await self._services.store.opening(self._services.limits.functions_loaded_at_start)
-        await self._plane.codes.start(opening.code_uses)
+        await self._plane.codes.start(opening.code_uses, opening.layer_uses)
         for settings in opening.reservations:
             self._services.router.reserve(settings.function, settings.reserved_concurrency)
         versions = {version.arn: version for version in (*opening.unsettled, *opening.recent)}

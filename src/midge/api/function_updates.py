@@ -10,11 +10,12 @@ from typing import Any
 from midge.api import checks, code_signing, configuration, members, states
 from midge.api.code_source import fetch_code
 from midge.api.control_plane import ControlPlane, new_revision
+from midge.api.function_layers import check_sizes, layers_named
 from midge.api.names import resolve_function
 from midge.api.services import CallContext
 from midge.api.versions import publish
 from midge.model.errors import invalid_parameter, stale_revision
-from midge.model.functions import Code, FunctionId, FunctionVersion
+from midge.model.functions import FunctionId, FunctionVersion
 
 
 async def update_function_code(plane: ControlPlane, values: Mapping[str, Any], context: CallContext) -> dict[str, Any]:
@@ -29,17 +30,16 @@ async def update_function_code(plane: ControlPlane, values: Mapping[str, Any], c
         changed = _merged(plane, current, members.UPDATE_FUNCTION_CODE, values)
         services.runtimes.check(changed.runtime, changed.architecture)
         code, data = await fetch_code(services, values, "UpdateFunctionCode")
-        signing = (await plane.settings(function)).code_signing_config_arn
-        await code_signing.check_signature(plane, signing, function.name, "UpdateFunctionCode", context)
+        await _check_signature(plane, function, "UpdateFunctionCode", context)
+        await check_sizes(plane, code, changed.layers)
+        changed = replace(changed, code=code)
         if values.get("DryRun"):
-            return configuration.render(replace(changed, code=code))
-        await plane.check_code_storage(function, code.size_bytes - current.code.size_bytes)
+            return configuration.render(changed)
+        more_bytes = code.size_bytes - current.code.size_bytes
+        await plane.check_code_storage(function.account, function.region, more_bytes)
         await plane.codes.keep(code, data)
-        try:
-            stored = await _store(plane, replace(changed, code=code), current, replaced=current.code)
-        except BaseException:
-            plane.codes.release(code)
-            raise
+        plane.codes.use_layers(changed)
+        stored = await _store(plane, changed, current)
         if values.get("Publish"):
             published = await publish(plane, stored, description=None)
             return configuration.render(published, published.version)
@@ -60,8 +60,20 @@ async def update_function_configuration(
         changed = _merged(plane, current, rules, values)
         if changed.runtime != current.runtime:
             services.runtimes.check(changed.runtime, changed.architecture)
+        if values.get("Layers") is not None:
+            changed = replace(changed, layers=await layers_named(plane, values["Layers"], context))
+            await check_sizes(plane, changed.code, changed.layers)
+            if changed.layers != current.layers:
+                await _check_signature(plane, function, "UpdateFunctionConfiguration", context)
+        plane.codes.use_version(changed)
         stored = await _store(plane, changed, current)
     return configuration.render(stored)
+
+
+async def _check_signature(plane: ControlPlane, function: FunctionId, action: str, context: CallContext) -> None:
+    """Raise CodeVerificationFailedException if what is deployed to the function must be signed."""
+    signing = (await plane.settings(function)).code_signing_config_arn
+    await code_signing.check_signature(plane, signing, function.name, action, context)
 
 
 async def _changeable(plane: ControlPlane, function: FunctionId, values: Mapping[str, Any]) -> FunctionVersion:
@@ -83,11 +95,13 @@ def _merged(
     return configuration.merge_kept(configuration.merge(current, values), members.kept(rules, values))
 
 
-async def _store(
-    plane: ControlPlane, changed: FunctionVersion, current: FunctionVersion, *, replaced: Code | None = None
-) -> FunctionVersion:
-    """Keep the change and let it take effect in the background."""
+async def _store(plane: ControlPlane, changed: FunctionVersion, current: FunctionVersion) -> FunctionVersion:
+    """Keep the change, whose code and layers are in use by now, and let it take effect in the background."""
     stored = states.updating(replace(changed, revision_id=new_revision(), last_modified=plane.now()))
-    await plane.services.store.replace_version(stored, current.revision_id)
-    plane.preparation.begin(stored, replaced=replaced)
+    try:
+        await plane.services.store.replace_version(stored, current.revision_id)
+    except BaseException:
+        plane.codes.release_version(stored)
+        raise
+    plane.preparation.begin(stored, replaced=current)
     return stored

@@ -9,12 +9,13 @@ from typing import Any
 from midge.api import checks, code_signing, configuration, listing, members, states
 from midge.api.code_source import fetch_code
 from midge.api.control_plane import ControlPlane, new_revision
+from midge.api.function_layers import check_sizes, layers_named
 from midge.api.names import Named, resolve, resolve_new
 from midge.api.services import CallContext
 from midge.api.tags import check_tags
 from midge.api.versions import publish
 from midge.model.errors import conflict, invalid_parameter, not_found
-from midge.model.functions import LATEST, Code, FunctionId, FunctionSettings, FunctionVersion
+from midge.model.functions import LATEST, Code, FunctionId, FunctionLayer, FunctionSettings, FunctionVersion
 from midge.store.errors import ExistsError, InUseError, MissingError
 from midge.store.port import Scope
 
@@ -33,19 +34,22 @@ async def create_function(plane: ControlPlane, values: Mapping[str, Any], contex
         if await services.store.version(function, LATEST) is not None:
             raise conflict(f"Function already exist: {function.name}")
         code, data = await fetch_code(services, values["Code"], "CreateFunction")
+        layers = await layers_named(plane, values.get("Layers") or (), context)
+        await check_sizes(plane, code, layers)
         await code_signing.check_signature(plane, signing, function.name, "CreateFunction", context)
-        await plane.check_code_storage(function, code.size_bytes)
+        await plane.check_code_storage(function.account, function.region, code.size_bytes)
         await plane.codes.keep(code, data)
-        latest = _new_latest(plane, function, values, code)
+        latest = _new_latest(plane, function, values, code, layers)
+        plane.codes.use_layers(latest)
         try:
             await services.store.create_function(latest, settings if tags or signing else None)
         except ExistsError as error:
-            plane.codes.release(code)
+            plane.codes.release_version(latest)
             raise conflict(f"Function already exist: {function.name}") from error
         except BaseException:
-            plane.codes.release(code)
+            plane.codes.release_version(latest)
             raise
-        plane.put_in_router(latest)
+        plane.services.put_in_router(latest)
         plane.preparation.begin(latest)
         plane.say_kept(function.arn, members.worth_saying(members.CREATE_FUNCTION, values))
         if values.get("Publish"):
@@ -53,7 +57,9 @@ async def create_function(plane: ControlPlane, values: Mapping[str, Any], contex
     return configuration.render(latest)
 
 
-def _new_latest(plane: ControlPlane, function: FunctionId, values: Mapping[str, Any], code: Code) -> FunctionVersion:
+def _new_latest(
+    plane: ControlPlane, function: FunctionId, values: Mapping[str, Any], code: Code, layers: tuple[FunctionLayer, ...]
+) -> FunctionVersion:
     blank = FunctionVersion(
         function=function,
         version=LATEST,
@@ -61,6 +67,7 @@ def _new_latest(plane: ControlPlane, function: FunctionId, values: Mapping[str, 
         handler=values["Handler"],
         role=values["Role"],
         code=code,
+        layers=layers,
         logging=configuration.default_logging(function),
         revision_id=new_revision(),
         last_modified=plane.now(),
@@ -164,7 +171,7 @@ async def _delete_all(plane: ControlPlane, function: FunctionId) -> None:
         router.remove_alias(function, name)
     for version in versions:
         router.remove_version(function, version.version)
-        plane.codes.release(version.code)
+        plane.codes.release_version(version)
 
 
 async def _delete_version(plane: ControlPlane, function: FunctionId, version: str) -> None:
@@ -186,4 +193,4 @@ async def _delete_version(plane: ControlPlane, function: FunctionId, version: st
     except MissingError:
         return
     plane.services.router.remove_version(function, version)
-    plane.codes.release(known.code)
+    plane.codes.release_version(known)

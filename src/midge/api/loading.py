@@ -42,13 +42,13 @@ async def take_up(plane: ControlPlane, version: FunctionVersion) -> None:
     """Let the router know a version as the store holds it; one that is not ready, or not whole, is prepared anew."""
     if version.settled:
         try:
-            await plane.unpacked(version)
+            await plane.services.unpacked(version)
         except (PackageError, OSError) as error:  # one broken package must not keep the others from running
             _log.error("package_lost", function=version.arn, reason=str(error))
         else:
-            plane.put_in_router(version)
+            plane.services.put_in_router(version)
             return
     # An interrupted update has no former self to go on with: it is taken up like a creation.
     unfinished = states.pending(version)
-    plane.put_in_router(unfinished)
+    plane.services.put_in_router(unfinished)
     plane.preparation.begin(unfinished)

@@ -61,7 +61,7 @@ _CONFIGURATION: Rules = {
     "DeadLetterConfig": KEPT,
     "KMSKeyArn": KEPT,
     "TracingConfig": Rule(Treatment.KEPT, ({"Mode": "PassThrough"},)),
-    "Layers": REFUSED,
+    "Layers": ENFORCED,
     "FileSystemConfigs": KEPT,
     "ImageConfig": REFUSED,
     "EphemeralStorage": ENFORCED,
@@ -102,6 +102,10 @@ UPDATE_FUNCTION_CODE: Rules = {
     "PublishTo": REFUSED,
     "DryRun": ENFORCED,
     "RevisionId": ENFORCED,
+}
+PUBLISH_LAYER_VERSION: Rules = {
+    **enforced("LayerName", "Description", "CompatibleArchitectures", "CompatibleRuntimes", "LicenseInfo", "Content"),
+    **{f"Content.{name}": rule for name, rule in _CODE.items() if name not in {"ImageUri", "SourceKMSKeyArn"}},
 }
 PUBLISH_VERSION: Rules = {
     "FunctionName": ENFORCED,

@@ -17,6 +17,8 @@ from midge.api import (
     concurrency,
     function_updates,
     functions,
+    layer_permissions,
+    layers,
     members,
     permissions,
     provisioned_concurrency,
@@ -68,6 +70,28 @@ OPERATIONS: Mapping[str, Operation] = {
         enforced("FunctionName", "Name", "FunctionVersion", "Description", "RoutingConfig", "RevisionId"),
     ),
     "DeleteAlias": Operation(aliases.delete_alias, enforced("FunctionName", "Name")),
+    "PublishLayerVersion": Operation(layers.publish_layer_version, members.PUBLISH_LAYER_VERSION),
+    "GetLayerVersion": Operation(layers.get_layer_version, enforced("LayerName", "VersionNumber")),
+    "GetLayerVersionByArn": Operation(layers.get_layer_version_by_arn, enforced("Arn")),
+    "ListLayers": Operation(
+        layers.list_layers, enforced("CompatibleArchitecture", "CompatibleRuntime", "Marker", "MaxItems")
+    ),
+    "ListLayerVersions": Operation(
+        layers.list_layer_versions,
+        enforced("CompatibleArchitecture", "CompatibleRuntime", "LayerName", "Marker", "MaxItems"),
+    ),
+    "DeleteLayerVersion": Operation(layers.delete_layer_version, enforced("LayerName", "VersionNumber")),
+    "AddLayerVersionPermission": Operation(
+        layer_permissions.add_layer_version_permission,
+        enforced("LayerName", "VersionNumber", "StatementId", "Action", "Principal", "OrganizationId", "RevisionId"),
+    ),
+    "RemoveLayerVersionPermission": Operation(
+        layer_permissions.remove_layer_version_permission,
+        enforced("LayerName", "VersionNumber", "StatementId", "RevisionId"),
+    ),
+    "GetLayerVersionPolicy": Operation(
+        layer_permissions.get_layer_version_policy, enforced("LayerName", "VersionNumber")
+    ),
     "PutFunctionConcurrency": Operation(
         concurrency.put_function_concurrency, enforced("FunctionName", "ReservedConcurrentExecutions")
     ),

@@ -62,7 +62,7 @@ async def add_permission(plane: ControlPlane, values: Mapping[str, Any], context
             statements=(*statements, statement),
             revision_id=new_revision(),
         )
-        check_size(changed, plane.services.limits)
+        check_size(render_policy(changed), plane.services.limits)
         await plane.services.store.put_resource(changed)
         if current is None:
             plane.say_kept(named.function.arn, ["Policy"])

@@ -1,4 +1,4 @@
-"""The step between accepted and usable: unpack a version's package, tell the router, record the new state.
+"""The step between accepted and usable: unpack a version's package and layers, tell the router, record the new state.
 
 Runs beside the answer to the caller, so that creation answers Pending and an update InProgress. What a stop or a crash
 interrupts is taken up again by the next start, because the state in the store says so.
@@ -15,7 +15,7 @@ from midge.api.locks import KeyedLocks
 from midge.api.services import ApiServices
 from midge.blobs.packages import PackageError
 from midge.clock import Clock
-from midge.model.functions import Code, FunctionId, FunctionVersion
+from midge.model.functions import FunctionId, FunctionVersion
 from midge.store.errors import StoreError
 from midge.tasks import TaskOwner
 
@@ -32,14 +32,14 @@ class Preparation:
         self._tasks = tasks
         self._log = structlog.get_logger("midge.api")
 
-    def begin(self, version: FunctionVersion, *, replaced: Code | None = None) -> None:
+    def begin(self, version: FunctionVersion, *, replaced: FunctionVersion | None = None) -> None:
         """Bring ``version``, as the store now holds it, to rest in the background.
 
-        ``replaced`` is code that this version no longer names: it is let go of when the router has turned from it.
+        ``replaced`` is what it was before: its code and layers are let go of when the router has turned from them.
         """
         self._tasks.start(self._complete(version, replaced))
 
-    async def _complete(self, version: FunctionVersion, replaced: Code | None) -> None:
+    async def _complete(self, version: FunctionVersion, replaced: FunctionVersion | None) -> None:
         """Unpack, then record the outcome and tell the router; tries again while the store refuses to be written."""
         outcome = await self._outcome(version)
         while True:
@@ -56,7 +56,7 @@ class Preparation:
     async def _outcome(self, version: FunctionVersion) -> FunctionVersion:
         revision = str(uuid.uuid4())
         try:
-            await self._services.packages.unpacked(version.code)
+            await self._services.unpacked(version)
         except PackageError as error:
             self._log.error("package_unusable", function=version.arn, reason=str(error))
             return states.failed(
@@ -67,24 +67,26 @@ class Preparation:
             return states.failed(version, revision, f"An internal error occurred: {error.strerror}.", "InternalError")
         return states.ready(version, revision)
 
-    async def _record(self, version: FunctionVersion, outcome: FunctionVersion, replaced: Code | None) -> None:
+    async def _record(
+        self, version: FunctionVersion, outcome: FunctionVersion, replaced: FunctionVersion | None
+    ) -> None:
         """Tell the router, then record: whoever reads that a version is ready must find that it is.
 
         The function's lock is held, so that nothing comes between the look at the store and the write.
         """
-        store, router = self._services.store, self._services.router
+        store = self._services.store
         current = await store.version(version.function, version.version)
         if current is None or current.revision_id != version.revision_id:
             self._log.info("version_gone_while_preparing", function=version.arn)
         else:
             update_failed = outcome.last_update_status == "Failed" and outcome.state != "Failed"
             if not update_failed:
-                router.put_version(outcome, self._services.packages.path(outcome.code))
+                self._services.put_in_router(outcome)
             await store.replace_version(outcome, version.revision_id)
             if update_failed:
                 return  # the router goes on with the version, and the code, that it has
         if replaced is not None:
-            self._codes.release(replaced)
+            self._codes.release_version(replaced)
 
 
 async def _pause(clock: Clock, seconds: float) -> None:

@@ -52,7 +52,7 @@ async def put_resource_policy(plane: ControlPlane, values: Mapping[str, Any], co
             revision_id=new_revision(),
             id=name,
         )
-        check_size(changed, plane.services.limits)
+        check_size(render_policy(changed), plane.services.limits)
         await plane.services.store.put_resource(changed)
         if current is None:
             plane.say_kept(named.function.arn, ["Policy"])

@@ -52,8 +52,11 @@ class Provisioned(Protocol):
 class RouterPort(Protocol):
     """Where invocations look functions up. In memory; the store holds the truth."""
 
-    def put_version(self, version: FunctionVersion, task_root: Path) -> None:
-        """Make a version known or replace what is known of it; ``task_root`` is its unpacked package."""
+    def put_version(self, version: FunctionVersion, task_root: Path, layers_root: Path | None = None) -> None:
+        """Make a version known or replace what is known of it.
+
+        ``task_root`` is its unpacked package, ``layers_root`` its layers laid over each other, if it has any.
+        """
         ...
 
     def remove_version(self, function: FunctionId, version: str) -> None: ...
@@ -102,3 +105,13 @@ class ApiServices:
     code_links: CodeLinks
     strict: bool = False
     """Refuse, by name, what midge would otherwise keep without acting on it."""
+
+    async def unpacked(self, version: FunctionVersion) -> None:
+        """Have everything on disk that runs ``version``: its code and its layers. Raises PackageError or OSError."""
+        await self.packages.unpacked(version.code)
+        await self.packages.layers_unpacked(version.layer_digests)
+
+    def put_in_router(self, version: FunctionVersion) -> None:
+        """Let invocations find ``version`` as it now is."""
+        packages = self.packages
+        self.router.put_version(version, packages.path(version.code), packages.layers_path(version.layer_digests))

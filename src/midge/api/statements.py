@@ -5,7 +5,7 @@ and lambda-api-permissions-ref.html
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -90,9 +90,14 @@ def _one_or_all(values: tuple[str, ...]) -> str | list[str]:
 
 def render_policy(policy: ResourcePolicy) -> str:
     """The policy as JSON text without blanks."""
-    statements = [render_statement(statement, policy.resource) for statement in policy.statements]
-    name = {} if policy.id is None else {"Id": policy.id}
-    return as_text({"Version": "2012-10-17", **name, "Statement": statements})
+    return render_document(policy.statements, policy.resource, policy.id)
+
+
+def render_document(statements: Iterable[PolicyStatement], resource: str, name: str | None = "default") -> str:
+    """A policy of these statements, attached to ``resource``, as JSON text without blanks."""
+    listed = [render_statement(statement, resource) for statement in statements]
+    named = {} if name is None else {"Id": name}
+    return as_text({"Version": "2012-10-17", **named, "Statement": listed})
 
 
 def as_text(document: Mapping[str, Any]) -> str:
@@ -100,9 +105,9 @@ def as_text(document: Mapping[str, Any]) -> str:
     return msgspec.json.encode(document).decode("utf-8")
 
 
-def check_size(policy: ResourcePolicy, limits: Limits) -> None:
-    """Raise PolicyLengthExceededException if the policy is longer than AWS allows."""
-    size = len(render_policy(policy).encode("utf-8"))
+def check_size(document: str, limits: Limits) -> None:
+    """Raise PolicyLengthExceededException if the policy with this text is longer than AWS allows."""
+    size = len(document.encode("utf-8"))
     if size > limits.resource_policy_bytes:
         raise ServiceError(
             "PolicyLengthExceededException",

@@ -41,7 +41,7 @@ async def publish(plane: ControlPlane, latest: FunctionVersion, *, description: 
     newest = await plane.services.store.newest_version(latest.function)
     if newest is not None and newest.published_from == source:
         return newest
-    await plane.check_code_storage(latest.function, latest.code.size_bytes)
+    await plane.check_code_storage(latest.function.account, latest.function.region, latest.code.size_bytes)
     settled = latest.settled
     draft = replace(
         latest,
@@ -53,8 +53,8 @@ async def publish(plane: ControlPlane, latest: FunctionVersion, *, description: 
     if not settled:
         draft = states.pending(draft)
     published = await plane.services.store.publish_version(draft, latest.revision_id)
-    plane.codes.use(published.code)
-    plane.put_in_router(published)
+    plane.codes.use_version(published)
+    plane.services.put_in_router(published)
     if not settled:
         plane.preparation.begin(published)
     return published

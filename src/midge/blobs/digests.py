@@ -1,7 +1,8 @@
-"""What AWS reports of a zip, computed from its bytes. Pure."""
+"""What AWS reports of a zip, computed from its bytes, and what unpacked zips are called. Pure."""
 
 import base64
 import hashlib
+from collections.abc import Sequence
 
 from midge.model.functions import Code
 
@@ -12,3 +13,8 @@ def code_of(data: bytes) -> Code:
     return Code(
         digest=hashed.hexdigest(), sha256=base64.b64encode(hashed.digest()).decode("ascii"), size_bytes=len(data)
     )
+
+
+def layers_name(digests: Sequence[str]) -> str:
+    """The name of the directory that holds these zips laid over each other, in order: no zip's digest, also of one."""
+    return hashlib.sha256("\n".join(digests).encode("ascii")).hexdigest()

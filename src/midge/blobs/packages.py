@@ -1,5 +1,8 @@
 """Unpacked deployment packages: ``packages/<digest>/``, each unpacked once and shared read-only by its environments.
 
+The layers of a function lie there as well, laid over each other: one directory for each combination of zips, named by
+``digests.layers_name``.
+
 The directory is a cache of ``blobs``: everything in it can be made again. Packages are not synced to disk one by one;
 instead the machine's boot is recorded beside them, and what another boot has written is thrown away at start, because
 a power cut may have left it in pieces. A crash of midge alone leaves them whole.
@@ -10,15 +13,16 @@ import os
 import secrets
 import zipfile
 import zlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-from midge.blobs.digests import code_of
+from midge.blobs.digests import code_of, layers_name
 from midge.blobs.port import Blobs
 from midge.blobs.unpacking import remove_tree, unpack
-from midge.blobs.zips import check_zip
+from midge.blobs.zips import check_zip, extensions, unzipped_bytes
 from midge.model.errors import ServiceError
 from midge.model.functions import Code
 from midge.model.limits import Limits
@@ -44,10 +48,10 @@ class Packages:
         self._executor = ThreadPoolExecutor(2, thread_name_prefix="midge-packages")
         self._whole: set[str] = set()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        """A digest's lock exists as long as somebody holds it or waits for it."""
+        """A directory's lock exists as long as somebody holds it or waits for it."""
 
     async def sweep(self, wanted: Collection[str]) -> None:
-        """Remove what a crash left half unpacked, what another boot wrote, and whatever is not ``wanted`` (digests)."""
+        """Remove what a crash left half unpacked, what another boot wrote, and whatever is not ``wanted`` (names)."""
         loop = asyncio.get_running_loop()
         self._whole = await loop.run_in_executor(self._executor, self._sweep, frozenset(wanted))
 
@@ -55,45 +59,68 @@ class Packages:
         """What ``data`` is as a package. Raises InvalidParameterValueException if it may be none: ``zips.check_zip``."""
         return await asyncio.get_running_loop().run_in_executor(self._executor, self._check, data)
 
+    async def unzipped_bytes(self, code: Code) -> int:
+        """The size of all files together, counted anew if the record does not know it. Raises PackageError, OSError."""
+        if code.unzipped_bytes is not None:
+            return code.unzipped_bytes
+        (data,) = await self._zips((code.digest,))
+        try:
+            checked = await self.check(data)
+        except ServiceError as error:
+            raise PackageError(f"the zip {code.digest} cannot be unpacked: {error}") from error
+        return checked.unzipped_bytes or 0
+
     def path(self, code: Code) -> Path:
         """Where ``code`` is, or will be, unpacked."""
         return self._directory / code.digest
+
+    def layers_path(self, digests: Sequence[str]) -> Path | None:
+        """Where these zips are, or will be, unpacked over each other; None if there are none."""
+        return self._directory / layers_name(digests) if digests else None
 
     async def unpacked(self, code: Code) -> Path:
         """The directory with the package, unpacked if it was not yet; concurrent callers share one unpacking.
 
         Raises PackageError if the blob is gone or no longer acceptable, OSError if the disk refuses.
         """
-        digest = code.digest
-        if digest in self._whole:
-            return self.path(code)
-        lock = self._locks.setdefault(digest, asyncio.Lock())
-        async with lock:
-            if digest not in self._whole:
-                await self._unpack(digest)
-        return self.path(code)
+        return await self._tree(code.digest, (code.digest,))
 
-    async def remove(self, digest: str) -> None:
-        """Remove the package; harmless if it was never unpacked. It must not be in use."""
-        lock = self._locks.setdefault(digest, asyncio.Lock())
+    async def layers_unpacked(self, digests: Sequence[str]) -> Path | None:
+        """As ``unpacked``, for these zips laid over each other, the last one uppermost; None if there are none."""
+        return await self._tree(layers_name(digests), digests) if digests else None
+
+    async def _tree(self, name: str, digests: Sequence[str]) -> Path:
+        if name not in self._whole:
+            lock = self._locks.setdefault(name, asyncio.Lock())
+            async with lock:
+                if name not in self._whole:
+                    await self._unpack(name, digests)
+        return self._directory / name
+
+    async def remove(self, name: str) -> None:
+        """Remove the directory of that name; harmless if it was never unpacked. It must not be in use."""
+        lock = self._locks.setdefault(name, asyncio.Lock())
         async with lock:
-            self._whole.discard(digest)
-            await self._to_the_end(self._remove, digest)
+            self._whole.discard(name)
+            await self._to_the_end(self._remove, name)
 
     async def close(self) -> None:
         """Wait for what is being unpacked."""
         await asyncio.get_running_loop().run_in_executor(None, self._executor.shutdown)
 
-    async def _unpack(self, digest: str) -> None:
+    async def _zips(self, digests: Sequence[str]) -> list[bytes]:
         try:
-            data = await self._blobs.get(digest)
+            return [await self._blobs.get(digest) for digest in digests]
         except KeyError as error:
-            raise PackageError(f"the zip {digest} is missing") from error
+            raise PackageError(f"the zip {error.args[0]} is missing") from error
+
+    async def _unpack(self, name: str, digests: Sequence[str]) -> None:
+        zips = await self._zips(digests)
         try:
-            await self._to_the_end(self._unpack_into_place, digest, data)
+            await self._to_the_end(self._unpack_into_place, name, zips)
         except _UNUSABLE as error:
-            raise PackageError(f"the zip {digest} cannot be unpacked: {error}") from error
-        self._whole.add(digest)
+            raise PackageError(f"the zip {' with '.join(digests)} cannot be unpacked: {error}") from error
+        self._whole.add(name)
 
     async def _to_the_end(self, work: Callable[..., None], *args: object) -> None:
         """Run ``work`` in a thread and return, or be cancelled, only when it is over: the lock must outlast it."""
@@ -111,13 +138,13 @@ class Packages:
     # in the executor's threads
 
     def _check(self, data: bytes) -> Code:
-        check_zip(data, self._limits)
-        return code_of(data)
+        plan = check_zip(data, self._limits)
+        return replace(code_of(data), unzipped_bytes=unzipped_bytes(plan), extensions=extensions(plan))
 
-    def _unpack_into_place(self, digest: str, data: bytes) -> None:
+    def _unpack_into_place(self, name: str, zips: Sequence[bytes]) -> None:
         temporary = self._directory / (_TEMPORARY + secrets.token_hex(8))
-        unpack(data, temporary, self._limits)
-        target = self._directory / digest
+        unpack(zips, temporary, self._limits)
+        target = self._directory / name
         try:
             temporary.rename(target)
         except OSError:
@@ -126,10 +153,10 @@ class Packages:
             if not target.is_dir():
                 raise
 
-    def _remove(self, digest: str) -> None:
+    def _remove(self, name: str) -> None:
         temporary = self._directory / (_TEMPORARY + secrets.token_hex(8))
         try:
-            (self._directory / digest).rename(temporary)
+            (self._directory / name).rename(temporary)
         except FileNotFoundError:
             return
         remove_tree(temporary)

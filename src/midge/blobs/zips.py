@@ -38,6 +38,18 @@ def is_executable(entry: zipfile.ZipInfo) -> bool:
     return entry.create_system == _UNIX and bool((entry.external_attr >> 16) & 0o111)
 
 
+def unzipped_bytes(plan: ZipPlan) -> int:
+    """The size of all files together, by the zip's central directory."""
+    return sum(entry.file_size for entry in plan.files.values())
+
+
+def extensions(plan: ZipPlan) -> tuple[str, ...]:
+    """The names of the files, and links, directly in ``extensions``: what Lambda starts of /opt/extensions."""
+    return tuple(
+        sorted(path[1] for path in (*plan.files, *plan.links) if path[:1] == ("extensions",) and len(path) == 2)
+    )
+
+
 def check_zip(data: bytes, limits: Limits) -> ZipPlan:
     """Raise InvalidParameterValueException, in AWS's words where it has some, if ``data`` may not become a package."""
     if not data:

@@ -51,8 +51,9 @@ class ExecutionEnvironment:
     """See the module. ``state`` is only changed through the lifecycle's table."""
 
     __slots__ = (
-        "_deadline", "_handle", "_init_output", "_init_overrun", "_init_seconds", "_invocation", "_monotonic", "_now", "_owner",
-        "_platform", "_provisioned", "_run_started", "_session", "_start", "_started", "_stream", "_tail", "_task_root", "_timer", "last_used",
+        "_deadline", "_handle", "_init_output", "_init_overrun", "_init_seconds", "_invocation", "_layers_root", "_monotonic", "_now",
+        "_owner", "_platform", "_provisioned", "_run_started", "_session", "_start", "_started", "_stream", "_tail", "_task_root",
+        "_timer", "last_used",
         "state", "version",
     )  # fmt: skip
 
@@ -62,6 +63,7 @@ class ExecutionEnvironment:
         owner: "EnvironmentOwner[ExecutionEnvironment]",
         version: FunctionVersion,
         task_root: Path,
+        layers_root: Path | None = None,
         *,
         provisioned: bool = False,
     ) -> None:
@@ -70,6 +72,7 @@ class ExecutionEnvironment:
         self._provisioned = provisioned
         self._owner = owner
         self._task_root = task_root
+        self._layers_root = layers_root
         self.version = version
         self.state = EnvironmentState.INIT
         self._session = RuntimeSession(self)
@@ -127,6 +130,7 @@ class ExecutionEnvironment:
             runtime=version.runtime,
             handler=version.handler,
             task_root=self._task_root,
+            layers_root=self._layers_root,
             environment=function_variables(version, self._stream.name, credentials, provisioned=self._provisioned),
             memory_size_mb=version.memory_size_mb,
             ephemeral_storage_mb=version.ephemeral_storage_mb,

@@ -48,11 +48,13 @@ class EnvironmentPool:
         version: FunctionVersion,
         task_root: Path,
         on_empty: "Callable[[EnvironmentPool], None]",
+        layers_root: Path | None = None,
     ) -> None:
         self._platform = platform
         self._on_empty = on_empty
         self.version = version
         self.task_root = task_root
+        self.layers_root = layers_root
         self._concurrency = platform.concurrency.function(version.function)
         self._metrics = platform.metrics.function(version.function.name)
         self._environments: set[ExecutionEnvironment] = set()
@@ -233,7 +235,9 @@ class EnvironmentPool:
             self._arm_grace()
 
     def _start_environment(self, *, provisioned: bool = False) -> None:
-        environment = ExecutionEnvironment(self._platform, self, self.version, self.task_root, provisioned=provisioned)
+        environment = ExecutionEnvironment(
+            self._platform, self, self.version, self.task_root, self.layers_root, provisioned=provisioned
+        )
         self._environments.add(environment)
         self._starting += 1
         self._metrics.cold_starts += not provisioned

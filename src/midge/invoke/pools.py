@@ -29,9 +29,9 @@ class EnvironmentPools:
         metrics.add("midge_concurrent_executions", "Invocations in flight.", lambda: {"": concurrency.total()})
         metrics.add("midge_waiting_invocations", "Invocations that wait for an environment.", self._count_waiting)
 
-    def make(self, version: FunctionVersion, task_root: Path) -> EnvironmentPool:
-        """A pool without environments. ``task_root`` is the unpacked package."""
-        pool = EnvironmentPool(self._platform, version, task_root, self._pools.discard)
+    def make(self, version: FunctionVersion, task_root: Path, layers_root: Path | None = None) -> EnvironmentPool:
+        """A pool without environments. ``task_root`` is the unpacked package, ``layers_root`` the unpacked layers."""
+        pool = EnvironmentPool(self._platform, version, task_root, self._pools.discard, layers_root)
         self._pools.add(pool)
         if self._sweep is None:
             self._arm()

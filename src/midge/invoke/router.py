@@ -22,7 +22,7 @@ _INVOCABLE = frozenset({"Active", "Inactive"})
 class PoolMaker(Protocol):
     """Makes the pool of one function version, and says how much all pools of a function may run at once."""
 
-    def make(self, version: FunctionVersion, task_root: Path) -> EnvironmentPool: ...
+    def make(self, version: FunctionVersion, task_root: Path, layers_root: Path | None) -> EnvironmentPool: ...
 
     def expect(self, version: FunctionVersion, task_root: Path) -> None:
         """It may be invoked from now on."""
@@ -63,20 +63,21 @@ class Router:
         self._functions: dict[FunctionId, _Function] = {}
         self._targets: dict[tuple[str, str, str], dict[str | None, Target | _Choice]] = {}
 
-    def put_version(self, version: FunctionVersion, task_root: Path) -> None:
-        """Make ``version`` known, or replace what is known of it.
+    def put_version(self, version: FunctionVersion, task_root: Path, layers_root: Path | None = None) -> None:
+        """Make ``version`` known, or replace what is known of it. The directories are its package and its layers.
 
         A version that now runs differently gets a new pool; the old one ends when what it has accepted is done.
         """
         function = self._functions.setdefault(version.function, _Function())
         known = function.versions.get(version.version)
         if known is None:
-            function.versions[version.version] = _Entry(version, task_root, self._pools.make(version, task_root))
+            pool = self._pools.make(version, task_root, layers_root)
+            function.versions[version.version] = _Entry(version, task_root, pool)
         else:
             changed = known.task_root != task_root or _how_it_runs(known.version) != _how_it_runs(version)
             known.version, known.task_root = version, task_root
             if changed:
-                old, known.pool = known.pool, self._pools.make(version, task_root)
+                old, known.pool = known.pool, self._pools.make(version, task_root, layers_root)
                 old.drain()
         if version.state in _INVOCABLE:
             self._pools.expect(version, task_root)
@@ -184,6 +185,7 @@ def _how_it_runs(version: FunctionVersion) -> tuple[object, ...]:
         version.handler,
         version.role,
         version.code.digest,
+        version.layer_digests,
         version.timeout_seconds,
         version.memory_size_mb,
         version.ephemeral_storage_mb,

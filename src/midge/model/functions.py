@@ -42,6 +42,18 @@ class Code:
     sha256: str
     """The same digest in base64, as ``CodeSha256`` reports it."""
     size_bytes: int
+    unzipped_bytes: int | None = None
+    """Of all files together; None in records from before it was counted."""
+    extensions: tuple[str, ...] = ()
+    """Names of the files in its directory ``extensions``: as a layer's, these would be started beside the runtime."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionLayer:
+    """A layer version as a function has it: it keeps the code also when the layer version has been deleted."""
+
+    arn: str
+    code: Code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +83,8 @@ class FunctionVersion:
     ephemeral_storage_mb: int = 512
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     architecture: str = "x86_64"
+    layers: tuple[FunctionLayer, ...] = ()
+    """In the order in which they are laid over each other: of two that have the same file the later one's counts."""
     kept: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Members that only describe AWS's surroundings (VpcConfig, KMSKeyArn, TracingConfig ...), in wire form."""
     revision_id: str
@@ -89,6 +103,11 @@ class FunctionVersion:
     def arn(self) -> str:
         """The ARN that names this version; $LATEST is qualified as well."""
         return self.function.qualified_arn(self.version)
+
+    @property
+    def layer_digests(self) -> tuple[str, ...]:
+        """The zips of its layers, in order: what decides how its /opt looks."""
+        return tuple(layer.code.digest for layer in self.layers)
 
     @property
     def settled(self) -> bool:

@@ -23,6 +23,8 @@ class Limits:
     package_unzipped_bytes: int = 250 * MIB
     code_storage_bytes: int = 75 * 1_024 * MIB
     """The code of all versions in one account and region, as GetAccountSettings tells it."""
+    layers: int = 5
+    """Of one function version."""
     environment_variables_bytes: int = 4 * KIB
     timeout_seconds: int = 900
     memory_size_mb: int = 10_240

@@ -1,8 +1,8 @@
-"""Runtimes that a function brings itself: an executable ``bootstrap`` in its package."""
+"""Runtimes that a function brings itself: an executable ``bootstrap`` in its package or in one of its layers."""
 
 from midge.runtimes import base
 from midge.runtimes.port import Runtime
-from midge.sandbox.program import TASK_ROOT, Layout, Program
+from midge.sandbox.program import LAYERS_ROOT, TASK_ROOT, Layout, Program
 
 NAMES = ("provided.al2", "provided.al2023")
 
@@ -12,4 +12,10 @@ def runtime(name: str) -> Runtime:
     layout = Layout(
         binds=base.userland_binds(), files=base.FILES, links=base.userland_links(), directories=base.DIRECTORIES
     )
-    return Runtime(name=name, program=Program(layout=layout, command=(f"{TASK_ROOT}/bootstrap",), environment={}))
+    program = Program(
+        layout=layout,
+        command=(f"{TASK_ROOT}/bootstrap",),
+        layer_command=(f"{LAYERS_ROOT}/bootstrap",),
+        environment={},
+    )
+    return Runtime(name=name, program=program)

@@ -106,14 +106,11 @@ class NamespacedEnvironment:
         self._loop.add_reader(stem.output, self._on_output)
 
     def assign(self, place: dict[str, Any], assignment: dict[str, Any]) -> None:
-        """Bind the function's code (``place`` is for init) and let the runtime start. Raises OSError."""
+        """Bind the function's code and layers (``place`` is for init) and let the runtime start. Raises OSError."""
         self.stem.cgroup.limit_memory(self._request.memory_size_mb)
-        package = mounts.open_package(self._request.task_root)
-        try:
+        with mounts.open_packages(self._request.roots()) as packages:
             message = b"%b\n%b\n" % (json.dumps(place).encode(), json.dumps(assignment).encode())
-            socket.send_fds(self.stem.control, [message], [package])
-        finally:
-            os.close(package)
+            socket.send_fds(self.stem.control, [message], packages)
 
     def _on_output(self) -> None:
         try:

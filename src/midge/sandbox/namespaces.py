@@ -28,7 +28,7 @@ from midge.sandbox import seccomp
 from midge.sandbox.cgroups import Cgroup, Cgroups
 from midge.sandbox.environment import NamespacedEnvironment, Stem
 from midge.sandbox.port import SandboxedEnvironment, SandboxError, StartRequest
-from midge.sandbox.program import LIBRARY_PATH, PATH, RUNTIME_DIRECTORY, TASK_ROOT, Program
+from midge.sandbox.program import LAYERS_ROOT, LIBRARY_PATH, PATH, RUNTIME_DIRECTORY, TASK_ROOT, Program
 from midge.sandbox.stems import StemPool
 from midge.sandbox.zygote import INSIDE_FILES, Zygote
 from midge.tasks import TaskOwner
@@ -247,13 +247,13 @@ class NamespaceSandbox:
             "handler": request.handler,
             "task_root": TASK_ROOT,
             "environment": {**self._own_variables(), **program.environment, **request.environment},
-            "command": None if forked or started else list(program.command),
+            "command": None if forked or started else list(program.command_for(*request.roots())),
             "data_limit_bytes": self._data_limit_bytes(request),
         }
 
     def _place_of(self, request: StartRequest) -> dict[str, Any]:
         return {
-            "mounts": [TASK_ROOT],
+            "mounts": [TASK_ROOT, LAYERS_ROOT][: len(request.roots())],
             "ephemeral_storage_mb": request.ephemeral_storage_mb,
             "data_limit_bytes": self._data_limit_bytes(request),
         }

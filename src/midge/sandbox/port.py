@@ -48,6 +48,8 @@ class StartRequest:
     runtime: str
     handler: str
     task_root: Path
+    layers_root: Path | None = None
+    """The function's layers laid over each other, if it has any: what it sees at /opt."""
     environment: Mapping[str, str]
     memory_size_mb: int
     ephemeral_storage_mb: int
@@ -57,6 +59,10 @@ class StartRequest:
     """Bytes that the environment wrote to stdout or stderr, in order."""
     on_exit: Callable[[ProcessExit], None]
     """The runtime process ended, by itself or by ``kill``; called exactly once."""
+
+    def roots(self) -> list[Path]:
+        """The directories that the environment sees: of its package and, if it has layers, of these."""
+        return [self.task_root] if self.layers_root is None else [self.task_root, self.layers_root]
 
 
 class SandboxedEnvironment(Protocol):

@@ -13,11 +13,15 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import structlog
+
 from midge.model.limits import KIB, Limits
 from midge.sandbox.port import ProcessExit, SandboxedEnvironment, SandboxError, StartRequest
 from midge.sandbox.program import Program
 from midge.sandbox.zygote import INSIDE_FILES
 from midge.tasks import TaskOwner
+
+_log = structlog.get_logger(__name__)
 
 _OUTPUT_BYTES = 65536
 _CLOSE_SECONDS = 10
@@ -69,6 +73,7 @@ class ProcessSandbox:
         self._limits = limits
         self._environments: set[PlainEnvironment] = set()
         self._tasks = TaskOwner(_raise_in_log)
+        self._warned = False
 
     async def expect(self, runtime: str, task_root: Path) -> None:
         """Nothing is prepared ahead without a zygote."""
@@ -99,12 +104,14 @@ class ProcessSandbox:
             self._environments.discard(environment)
 
     async def _spawn(self, program: Program, request: StartRequest, port: int) -> asyncio.subprocess.Process:
-        task_root = str(request.task_root)
-        command = [program.layout.on_machine(part, task_root) for part in program.command]
+        roots = [str(root) for root in request.roots()]
+        task_root = roots[0]
+        command = [program.layout.on_machine(part, *roots) for part in program.command_for(*request.roots())]
         limits = {"RLIMIT_NOFILE": self._limits.files_per_environment, "RLIMIT_CORE": 0}
-        runtime = {name: program.layout.on_machine(text, task_root) for name, text in program.environment.items()}
+        runtime = {name: program.layout.on_machine(text, *roots) for name, text in program.environment.items()}
         environment = {
             "PATH": os.defpath,
+            **self._layers(request),
             **runtime,
             "LAMBDA_TASK_ROOT": task_root,
             "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{port}",
@@ -121,6 +128,17 @@ class ProcessSandbox:
             cwd=task_root,
             start_new_session=True,
         )
+
+    def _layers(self, request: StartRequest) -> dict[str, str]:
+        """Where layers are, for a runtime that does not look there by itself. There is no /opt of the function's own; whoever looks there finds nothing."""
+        if request.layers_root is None:
+            return {}
+        if not self._warned:
+            self._warned = True
+            _log.warning("layers are not at /opt without namespaces; the runtimes' search paths lead to them")
+        root = str(request.layers_root)
+        paths = {"PATH": f"{os.defpath}:{root}/bin", "LD_LIBRARY_PATH": f"{root}/lib"}
+        return {**paths, "_MIDGE_LAYERS_ROOT": root}
 
     async def close(self) -> None:
         for environment in list(self._environments):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 TASK_ROOT = "/var/task"
+LAYERS_ROOT = "/opt"
 RUNTIME_DIRECTORY = "/var/runtime"
 INSIDE = "/var/runtime/.midge"
 """Where midge's own part of a runtime lies, inside."""
@@ -35,16 +36,19 @@ class Layout:
     directories: tuple[str, ...] = ()
     devices: tuple[str, ...] = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 
-    def on_machine(self, text: str, task_root: str) -> str:
+    def on_machine(self, text: str, task_root: str, layers_root: str | None = None) -> str:
         """``text``, a path inside or a list of such joined by colons, as it would be without the layout.
 
-        A directory that only exists inside stands for the directories that its binds come from.
+        A directory that only exists inside stands for the directories that its binds come from; without layers what
+        would be theirs stands for nothing.
         """
-        return ":".join(found for part in text.split(":") for found in self._sources(part, task_root))
+        roots = {TASK_ROOT: task_root, LAYERS_ROOT: layers_root}
+        return ":".join(found for part in text.split(":") for found in self._sources(part, roots))
 
-    def _sources(self, path: str, task_root: str) -> list[str]:
-        if path == TASK_ROOT or path.startswith(TASK_ROOT + "/"):
-            return [task_root + path.removeprefix(TASK_ROOT)]
+    def _sources(self, path: str, roots: Mapping[str, str | None]) -> list[str]:
+        for inside, root in roots.items():
+            if path == inside or path.startswith(inside + "/"):
+                return [] if root is None else [root + path.removeprefix(inside)]
         for source, target in reversed(self.binds):
             if path == target or path.startswith(target + "/"):
                 return [str(source) + path.removeprefix(target)]
@@ -85,6 +89,8 @@ class Program:
     command: tuple[str, ...]
     environment: Mapping[str, str]
     """Variables of the runtime's own; the function's override them."""
+    layer_command: tuple[str, ...] = ()
+    """What starts instead of ``command`` where the function does not bring that and a layer brings this."""
     interpreter: str | None = None
     entry: str | None = None
     preload: tuple[str, ...] = ()
@@ -96,6 +102,15 @@ class Program:
     def waits(self) -> bool:
         """Whether the command itself waits for its function."""
         return bool(self.waiting_arguments)
+
+    def command_for(self, task_root: Path, layers_root: Path | None = None) -> tuple[str, ...]:
+        """The command that starts a function with this package and these layers."""
+        if self.layer_command and layers_root is not None:
+            own = task_root / self.command[0].removeprefix(TASK_ROOT + "/")
+            theirs = layers_root / self.layer_command[0].removeprefix(LAYERS_ROOT + "/")
+            if theirs.exists() and not own.exists():
+                return self.layer_command
+        return self.command
 
     def profits(self, task_root: Path) -> bool | None:
         """Whether a function may import what is preloaded: its files mention it and it does not bring its own.

@@ -6,12 +6,14 @@ from dataclasses import replace
 from midge.model.functions import LATEST, Alias, FunctionId, FunctionSettings, FunctionVersion
 from midge.model.provisioned_concurrency import ProvisionedConcurrency
 from midge.model.resources import Place, Resource
-from midge.store.errors import ExistsError, InUseError, MissingError, StaleError, StoreUnavailableError
+from midge.store.errors import ExistsError, InUseError, MissingError, StaleError
+from midge.store.memory_layers import MemoryLayers
 from midge.store.paging import Page, decode_marker, encode_marker
 from midge.store.port import Opening, R, ResourceScope, Scope, Usage
 from midge.store.records import (
     FunctionKey,
     decode_alias,
+    decode_layer_version,
     decode_version,
     encode,
     key,
@@ -19,27 +21,31 @@ from midge.store.records import (
     number,
     place_columns,
 )
+from midge.store.usage import all_uses
 
 _Columns = tuple[str, str, str, str]
 
 
-class MemoryStore:
+class MemoryStore(MemoryLayers):
     """Keeps everything until it is closed."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._versions: dict[tuple[FunctionKey, int], str] = {}
         self._aliases: dict[tuple[FunctionKey, str], str] = {}
         self._resources: dict[tuple[type[Resource], _Columns], str] = {}
         self._last_numbers: dict[FunctionKey, int] = {}
-        self._closed = False
 
     async def opening(self, recent: int) -> Opening:
         self._check_open()
         versions = [decode_version(text) for _, text in sorted(self._versions.items())]
+        layers = [decode_layer_version(text) for text in self._layer_versions.values()]
+        layer_uses = Counter(version.layer_digests for version in versions if version.layers)
         latest = [decode_version(text) for (_, number), text in self._versions.items() if number == 0]
         records = [record for _, _, record in self._records()]
         return Opening(
-            code_uses=Counter(version.code.digest for version in versions),
+            code_uses=all_uses(((each.code.digest, 1) for each in (*versions, *layers)), layer_uses),
+            layer_uses=layer_uses,
             unsettled=tuple(version for version in versions if not version.settled),
             recent=tuple(reversed(latest))[:recent],
             reservations=tuple(
@@ -60,7 +66,8 @@ class MemoryStore:
         )
         return Usage(
             functions=sum(number == 0 for number, _ in versions),
-            code_bytes=sum(version.code.size_bytes for _, version in versions),
+            code_bytes=sum(version.code.size_bytes for _, version in versions)
+            + sum(version.code.size_bytes for version in self._layers(account, region)),
             reserved_concurrency=sum(each.reserved_concurrency or 0 for each in settings.items),
         )
 
@@ -70,10 +77,6 @@ class MemoryStore:
 
     async def close(self) -> None:
         self._closed = True
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise StoreUnavailableError("the store is closed")
 
     # versions
 

@@ -1,4 +1,4 @@
-"""The Store port: the durable truth about functions, their versions and aliases, and about every other resource.
+"""The Store port: the durable truth about functions, their versions and aliases, layers, and every other resource.
 
 A write returns when it is on disk and not before; writes of one function become visible in the order they returned.
 Changes of what has a revision id are compare-and-swap on it. Implementations: ``sqlite`` and, for tests, ``memory``.
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from midge.model.functions import Alias, FunctionId, FunctionSettings, FunctionVersion
+from midge.model.layers import LayerId, LayerVersion
 from midge.model.provisioned_concurrency import ProvisionedConcurrency
 from midge.model.resources import Place, Resource
 from midge.store.paging import Page
@@ -22,7 +23,9 @@ class Opening:
     """What a start needs to know before the first call. Its size does not grow with the number of versions."""
 
     code_uses: Mapping[str, int]
-    """By the digest of a zip: how many records name it."""
+    """By the digest of a zip: how often function versions and layer versions name it, as code or as a layer's."""
+    layer_uses: Mapping[tuple[str, ...], int]
+    """By the digests of a function version's layers, in order: how many versions have these. None that has no layers."""
     unsettled: tuple[FunctionVersion, ...]
     """What was being created or updated when midge stopped."""
     recent: tuple[FunctionVersion, ...]
@@ -38,7 +41,7 @@ class Usage:
 
     functions: int
     code_bytes: int
-    """Of all versions; versions that share a zip count it each."""
+    """Of all function versions and layer versions; those that share a zip count it each."""
     reserved_concurrency: int
     """Of all functions together."""
 
@@ -162,7 +165,61 @@ class ResourceStore(Protocol):
         ...
 
 
-class Store(FunctionStore, AliasStore, ResourceStore, Protocol):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compatible:
+    """Which layer versions a listing shows: those that say that they are compatible with what is given."""
+
+    runtime: str | None = None
+    architecture: str | None = None
+
+    def fits(self, version: LayerVersion) -> bool:
+        """Whether ``version`` is to be shown."""
+        runs = self.runtime is None or self.runtime in version.compatible_runtimes
+        return runs and (self.architecture is None or self.architecture in version.compatible_architectures)
+
+
+class LayerStore(Protocol):
+    """Layers. A layer is there as long as one of its versions is."""
+
+    async def publish_layer_version(self, draft: LayerVersion) -> LayerVersion:
+        """Keep ``draft`` under the layer's next number and return it with that number.
+
+        Numbers rise by one and are never given twice, not even after versions were deleted.
+        """
+        ...
+
+    async def layer_version(self, layer: LayerId, number: int) -> LayerVersion | None:
+        """One version."""
+        ...
+
+    async def replace_layer_version(self, version: LayerVersion, expected_revision: str) -> None:
+        """Put ``version`` in the place of the record whose policy has the revision id ``expected_revision``.
+
+        Raises MissingError or StaleError.
+        """
+        ...
+
+    async def list_layers(
+        self, account: str, region: str, wanted: Compatible, marker: str | None, count: int
+    ) -> Page[LayerVersion]:
+        """Of at most ``count`` layers, by name, the newest version that fits; none of a layer without one.
+
+        Raises BadMarkerError.
+        """
+        ...
+
+    async def list_layer_versions(
+        self, layer: LayerId, wanted: Compatible, marker: str | None, count: int
+    ) -> Page[LayerVersion]:
+        """At most ``count`` versions that fit, the newest first. Raises BadMarkerError."""
+        ...
+
+    async def delete_layer_version(self, layer: LayerId, number: int) -> None:
+        """Forget a version; function versions that have it keep what they have. Raises MissingError."""
+        ...
+
+
+class Store(FunctionStore, AliasStore, LayerStore, ResourceStore, Protocol):
     """All of them, and what concerns the whole."""
 
     async def opening(self, recent: int) -> Opening:

@@ -11,6 +11,7 @@ import msgspec
 from midge.model.capacity_providers import CapacityProvider
 from midge.model.code_signing import CodeSigningConfig
 from midge.model.functions import LATEST, Alias, FunctionId, FunctionSettings, FunctionVersion
+from midge.model.layers import LayerId, LayerVersion
 from midge.model.policies import ResourcePolicy
 from midge.model.provisioned_concurrency import ProvisionedConcurrency
 from midge.model.resources import Place, Resource
@@ -21,6 +22,7 @@ R = TypeVar("R", bound=Resource)
 _encoder = msgspec.json.Encoder(order="deterministic")
 _version_decoder = msgspec.json.Decoder(FunctionVersion)
 _alias_decoder = msgspec.json.Decoder(Alias)
+_layer_decoder = msgspec.json.Decoder(LayerVersion)
 
 FunctionKey = tuple[str, str, str]
 """Account, region, name."""
@@ -63,6 +65,11 @@ def key(function: FunctionId) -> FunctionKey:
     return (function.account, function.region, function.name)
 
 
+def layer_key(layer: LayerId) -> FunctionKey:
+    """A layer's identity as columns."""
+    return (layer.account, layer.region, layer.name)
+
+
 def place_columns(place: Place) -> tuple[str, str, str, str]:
     """A resource's identity within its kind, as columns."""
     return (place.account, place.region, place.owner, place.name)
@@ -84,7 +91,7 @@ def additional_number(alias: Alias) -> int | None:
     return next((number(version) for version in alias.additional_version_weights), None)
 
 
-def encode(record: FunctionVersion | Alias | Resource) -> str:
+def encode(record: FunctionVersion | Alias | LayerVersion | Resource) -> str:
     """A record as JSON text."""
     return _encoder.encode(record).decode("utf-8")
 
@@ -97,3 +104,8 @@ def decode_version(text: str) -> FunctionVersion:
 def decode_alias(text: str) -> Alias:
     """The alias in a record. Raises msgspec.MsgspecError if it is none."""
     return _alias_decoder.decode(text)
+
+
+def decode_layer_version(text: str) -> LayerVersion:
+    """The layer version in a record. Raises msgspec.MsgspecError if it is none."""
+    return _layer_decoder.decode(text)

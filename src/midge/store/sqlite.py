@@ -12,14 +12,15 @@ from functools import partial
 from pathlib import Path
 
 from midge.model.functions import Alias, FunctionId, FunctionSettings, FunctionVersion
+from midge.model.layers import LayerId, LayerVersion
 from midge.model.limits import Limits
 from midge.model.resources import Place, Resource
-from midge.store import resources, statements
+from midge.store import layers, resources, statements
 from midge.store import usage as counts
 from midge.store.errors import StoreUnavailableError
 from midge.store.migrate import known_migrations, migrate
 from midge.store.paging import Page, decode_marker
-from midge.store.port import Opening, R, ResourceScope, Scope, Usage
+from midge.store.port import Compatible, Opening, R, ResourceScope, Scope, Usage
 from midge.store.writer import Result, Work, Writer, translate
 
 
@@ -121,6 +122,32 @@ class SqliteStore:
 
     async def delete_alias(self, function: FunctionId, name: str) -> None:
         await self._writer.run(partial(statements.delete_alias, function=function, name=name))
+
+    async def publish_layer_version(self, draft: LayerVersion) -> LayerVersion:
+        return await self._writer.run(partial(layers.publish, draft=draft))
+
+    async def layer_version(self, layer: LayerId, number: int) -> LayerVersion | None:
+        return await self._read(partial(layers.layer_version, layer=layer, number=number))
+
+    async def replace_layer_version(self, version: LayerVersion, expected_revision: str) -> None:
+        await self._writer.run(partial(layers.replace_version, version=version, expected_revision=expected_revision))
+
+    async def list_layers(
+        self, account: str, region: str, wanted: Compatible, marker: str | None, count: int
+    ) -> Page[LayerVersion]:
+        after = "" if marker is None else decode_marker(marker, tuple[str])[0]
+        return await self._read(
+            partial(layers.list_layers, account=account, region=region, wanted=wanted, after=after, count=count)
+        )
+
+    async def list_layer_versions(
+        self, layer: LayerId, wanted: Compatible, marker: str | None, count: int
+    ) -> Page[LayerVersion]:
+        before = layers.NO_NUMBER if marker is None else decode_marker(marker, tuple[int])[0]
+        return await self._read(partial(layers.list_versions, layer=layer, wanted=wanted, before=before, count=count))
+
+    async def delete_layer_version(self, layer: LayerId, number: int) -> None:
+        await self._writer.run(partial(layers.delete, layer=layer, number=number))
 
     async def create_resource(self, record: Resource) -> None:
         await self._writer.run(partial(resources.create, record=record))

@@ -22,15 +22,16 @@ def _revision(connection: sqlite3.Connection, function: FunctionId, version: str
     return None if row is None else str(row[0])
 
 
-def _columns(version: FunctionVersion) -> tuple[int, str, bool, str]:
-    return (version.code.size_bytes, version.code.digest, version.settled, encode(version))
+def _columns(version: FunctionVersion) -> tuple[int, str, str, bool, str]:
+    digests = " ".join(version.layer_digests)
+    return (version.code.size_bytes, version.code.digest, digests, version.settled, encode(version))
 
 
 def _insert_version(connection: sqlite3.Connection, version: FunctionVersion) -> None:
     connection.execute(
         "INSERT INTO function_versions"
-        " (account, region, name, number, revision_id, code_bytes, code_digest, settled, record)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " (account, region, name, number, revision_id, code_bytes, code_digest, layer_digests, settled, record)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (*key(version.function), number(version.version), version.revision_id, *_columns(version)),
     )
 
@@ -53,7 +54,8 @@ def _expect(found: str | None, wanted: str, arn: str) -> None:
 def replace_version(connection: sqlite3.Connection, version: FunctionVersion, expected_revision: str) -> None:
     _expect(_revision(connection, version.function, version.version), expected_revision, version.arn)
     connection.execute(
-        "UPDATE function_versions SET revision_id = ?, code_bytes = ?, code_digest = ?, settled = ?, record = ?"
+        "UPDATE function_versions"
+        " SET revision_id = ?, code_bytes = ?, code_digest = ?, layer_digests = ?, settled = ?, record = ?"
         " WHERE account = ? AND region = ? AND name = ? AND number = ?",
         (version.revision_id, *_columns(version), *key(version.function), number(version.version)),
     )

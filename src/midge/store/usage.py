@@ -1,6 +1,8 @@
 """The SQL of what counts: usage of an account in a region, and what a start needs to know. In the manner of ``statements``."""
 
 import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
 from midge.model.functions import FunctionSettings
 from midge.model.provisioned_concurrency import ProvisionedConcurrency
@@ -28,10 +30,27 @@ def functions(connection: sqlite3.Connection) -> int:
     return int(count)
 
 
+def all_uses(code_uses: Iterable[tuple[str, int]], layer_uses: Mapping[tuple[str, ...], int]) -> dict[str, int]:
+    """By digest: how often a zip is named as code, of a function or a layer, and as a function's layer."""
+    uses: Counter[str] = Counter()
+    for digest, count in code_uses:
+        uses[digest] += count
+    for digests, count in layer_uses.items():
+        for digest in digests:
+            uses[digest] += count
+    return dict(uses)
+
+
 def opening(connection: sqlite3.Connection, recent: int) -> Opening:
     connection.execute("BEGIN")  # one snapshot for all
     try:
-        uses = dict(connection.execute("SELECT code_digest, count(*) FROM function_versions GROUP BY code_digest"))
+        code_uses = connection.execute(
+            "SELECT code_digest, count(*) FROM function_versions GROUP BY code_digest"
+            " UNION ALL SELECT code_digest, count(*) FROM layer_versions GROUP BY code_digest"
+        ).fetchall()
+        layers = connection.execute(
+            "SELECT layer_digests, count(*) FROM function_versions WHERE layer_digests <> '' GROUP BY layer_digests"
+        ).fetchall()
         unsettled = connection.execute(
             "SELECT record FROM function_versions WHERE settled = 0 ORDER BY account, region, name, number"
         ).fetchall()
@@ -48,8 +67,11 @@ def opening(connection: sqlite3.Connection, recent: int) -> Opening:
     finally:
         connection.execute("COMMIT")
     settings, provisioned = kind_of(FunctionSettings).decoder, kind_of(ProvisionedConcurrency).decoder
+    settings = kind_of(FunctionSettings).decoder
+    layer_uses = {tuple(text.split()): count for text, count in layers}
     return Opening(
-        code_uses=uses,
+        code_uses=all_uses(code_uses, layer_uses),
+        layer_uses=layer_uses,
         unsettled=tuple(decode_version(text) for (text,) in unsettled),
         recent=tuple(decode_version(text) for (text,) in latest),
         reservations=tuple(settings.decode(text) for (text,) in reserving),

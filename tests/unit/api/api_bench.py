@@ -54,6 +54,7 @@ class FakeRouter:
     def __init__(self) -> None:
         self.versions: dict[str, FunctionVersion] = {}
         self.roots: dict[str, Path] = {}
+        self.layers_roots: dict[str, Path | None] = {}
         self.aliases: dict[str, Alias] = {}
         self.history: list[FunctionVersion] = []
         self.reserved: dict[str, int] = {}
@@ -61,9 +62,10 @@ class FakeRouter:
         self.available = 0
         self.init_fails = False
 
-    def put_version(self, version: FunctionVersion, task_root: Path) -> None:
+    def put_version(self, version: FunctionVersion, task_root: Path, layers_root: Path | None = None) -> None:
         self.versions[version.arn] = version
         self.roots[version.arn] = task_root
+        self.layers_roots[version.arn] = layers_root
         self.history.append(version)
 
     def remove_version(self, function: FunctionId, version: str) -> None:
@@ -110,6 +112,8 @@ class Bench:
         self.objects: dict[tuple[str, str, str | None], bytes] = {}
         self.limits = Limits()
         self.strict = False
+        self.context = CONTEXT
+        """Who calls, and where."""
         self.api: Api
         self.packages: HeldPackages
 
@@ -160,7 +164,7 @@ class Bench:
             asyncio.run(life(scenario))
 
     async def call(self, operation: str, **values: Any) -> dict[str, Any]:
-        return await self.api.handle(operation, values, CONTEXT)
+        return await self.api.handle(operation, values, self.context)
 
     async def refused(self, operation: str, code: str, **values: Any) -> str:
         """The message of the error ``code`` that the call must end in."""
@@ -174,6 +178,11 @@ class Bench:
         given: dict[str, Any] = {"Runtime": "python3.12", "Handler": "app.handler", "Role": ROLE}
         given |= {"Code": {"ZipFile": make_zip()}, **values}
         return await self.call("CreateFunction", FunctionName=name, **given)
+
+    async def publish_layer(self, name: str = "l", data: bytes | None = None, **values: Any) -> dict[str, Any]:
+        """A new version of a layer, of the caller's own."""
+        content = {"ZipFile": make_zip(b"layer") if data is None else data}
+        return await self.call("PublishLayerVersion", LayerName=name, Content=content, **values)
 
     async def quiet(self) -> None:
         """Wait until nothing goes on in the background."""

@@ -22,7 +22,6 @@ TABLES = {
 SAMPLES: dict[str, Any] = {
     "PublishTo": "LATEST_PUBLISHED",
     "PackageType": "Image",
-    "Layers": ["arn:aws:lambda:us-east-1:000000000000:layer:l:1"],
     "ImageConfig": {"Command": ["x"]},
     "SnapStart": {"ApplyOn": "PublishedVersions"},
     "TenancyConfig": {"TenantIsolationMode": "PER_TENANT"},
@@ -36,7 +35,6 @@ SAMPLES: dict[str, Any] = {
 """A value that would change behaviour, for every member that is refused."""
 HARMLESS: dict[str, Any] = {
     "PackageType": "Zip",
-    "Layers": [],
     "ImageConfig": {},
     "SnapStart": {"ApplyOn": "None"},
     "S3ObjectStorageMode": "COPY",
@@ -92,7 +90,7 @@ def creation(**values: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "values",
     [
-        {"Layers": ["arn:aws:lambda:us-east-1:000000000000:layer:l:1"]},
+        {"ImageConfig": {"Command": ["x"]}},
         {"Code": {"ImageUri": "x"}},
         {"Code": {"S3Bucket": "b", "S3Key": "k", "S3ObjectStorageMode": "REFERENCE"}},
     ],

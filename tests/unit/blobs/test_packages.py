@@ -179,3 +179,53 @@ def test_a_missing_or_broken_zip_is_a_package_error(bench: Bench) -> None:
         assert [path.name for path in bench.directory.iterdir()] == [".boot"]
 
     bench.run(scenario)
+
+
+def test_layers_share_a_directory_for_each_combination(bench: Bench) -> None:
+    """Zips laid over each other are unpacked once for each order; no package shares its directory with layers."""
+    one, two = make_zip(b"one"), make_zip(b"two")
+
+    async def scenario(packages: Packages) -> None:
+        first, second = [(await bench.blobs.put(data)) for data in (one, two)]
+        paths = await asyncio.gather(*(packages.layers_unpacked([first, second]) for _ in range(5)))
+        there, back = paths[0], await packages.layers_unpacked([second, first])
+        assert bench.blobs.reads == 4
+        assert set(paths) == {there}
+        assert there == packages.layers_path([first, second])
+        assert there is not None
+        assert back is not None
+        assert (there / "app.py").read_bytes() == b"two"
+        assert (back / "app.py").read_bytes() == b"one"
+        alone = await packages.layers_unpacked([first])
+        assert alone is not None
+        assert (alone / "app.py").read_bytes() == b"one"
+        assert alone not in {there, back, packages.path(code_of(one))}
+        assert await packages.layers_unpacked([]) is None
+
+    bench.run(scenario)
+
+
+def test_a_combination_without_its_zips_is_an_error(bench: Bench) -> None:
+    """Layers of which one is gone from the blobs are no directory: PackageError names the zip."""
+
+    async def scenario(packages: Packages) -> None:
+        first = await bench.blobs.put(make_zip())
+        with pytest.raises(PackageError, match="abab is missing"):
+            await packages.layers_unpacked([first, "ab" * 32])
+
+    bench.run(scenario)
+
+
+def test_the_unzipped_size_is_counted_where_it_is_not_known(bench: Bench) -> None:
+    """A record from before sizes were counted gets its size from the zip; what is known is not read again."""
+    data = make_zip(b"x" * 1_234)
+
+    async def scenario(packages: Packages) -> None:
+        await bench.blobs.put(data)
+        checked = await packages.check(data)
+        assert checked.unzipped_bytes == 1_234
+        assert await packages.unzipped_bytes(checked) == 1_234
+        assert bench.blobs.reads == 0
+        assert await packages.unzipped_bytes(code_of(data)) == 1_234
+
+    bench.run(scenario)

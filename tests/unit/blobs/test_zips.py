@@ -206,7 +206,7 @@ def test_what_an_honest_zip_becomes(tmp_path: Path) -> None:
     check_zip(data, LIMITS)
     old = os.umask(0o077)
     try:
-        unpack(data, tmp_path / "p", LIMITS)
+        unpack([data], tmp_path / "p", LIMITS)
     finally:
         os.umask(old)
     found = {
@@ -228,7 +228,7 @@ def test_a_zip_without_modes_is_accepted(tmp_path: Path) -> None:
     info.create_system, info.external_attr = 0, 0x20
     data = zip_of((info, content))
     check_zip(data, LIMITS)
-    unpack(data, tmp_path / "p", LIMITS)
+    unpack([data], tmp_path / "p", LIMITS)
     assert stat.S_IMODE((tmp_path / "p" / "app.py").stat().st_mode) == 0o644
 
 
@@ -237,7 +237,7 @@ def test_a_failed_unpacking_leaves_nothing(tmp_path: Path) -> None:
     data = bytearray(zip_of(file("a", b"fine"), file("b", b"x" * 5_000)))
     data = data.replace(struct.pack("<L", 5_000), struct.pack("<L", 6_000))
     with pytest.raises(zipfile.BadZipFile):
-        unpack(bytes(data), tmp_path / "p", LIMITS)
+        unpack([bytes(data)], tmp_path / "p", LIMITS)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -263,7 +263,7 @@ def test_nothing_accepted_reaches_outside(
         return
     outer = tmp_path_factory.mktemp("outer")
     place = outer / "p"
-    unpack(data, place, LIMITS)
+    unpack([data], place, LIMITS)
     assert [path.name for path in outer.iterdir()] == ["p"]
     for path in place.rglob("*"):
         resolved = Path(os.path.realpath(path))

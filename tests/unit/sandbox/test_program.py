@@ -30,13 +30,41 @@ LAYOUT = Layout(
         ("/var/runtime/boto3/session.py", "/site/boto3/session.py"),
         ("/var/runtime", "/site:/other:/midge"),
         ("/var/runtime/.midge/python:/var/task", "/midge/python:/functions/f"),
-        ("/lib64:/opt/lib", "/lib64:/opt/lib"),
+        ("/lib64:/opt/lib", "/lib64"),
+        ("/optional:/opt", "/optional"),
         ("--assigned", "--assigned"),
     ],
 )
 def test_a_path_inside_is_found_on_the_machine(inside: str, outside: str) -> None:
     """Each part of a path list becomes what is bound there; a directory of binds becomes where they come from."""
     assert LAYOUT.on_machine(inside, "/functions/f") == outside
+
+
+def test_layers_are_found_on_the_machine() -> None:
+    """What is inside at /opt, and below it, is where the layers are; nothing else is."""
+    assert LAYOUT.on_machine("/opt/bin:/opt:/optional:/var/task", "/f", "/layers") == "/layers/bin:/layers:/optional:/f"
+
+
+@pytest.mark.parametrize(
+    ("own", "theirs", "command"),
+    [
+        (True, True, "/var/task/bootstrap"),
+        (True, False, "/var/task/bootstrap"),
+        (False, True, "/opt/bootstrap"),
+        (False, False, "/var/task/bootstrap"),
+        (False, None, "/var/task/bootstrap"),
+    ],
+)
+def test_a_layer_may_bring_the_command(tmp_path: Path, own: bool, theirs: bool | None, command: str) -> None:
+    """A bootstrap in the package is preferred to one in a layer; where there is none the package's is missed."""
+    program = Program(
+        layout=LAYOUT, command=("/var/task/bootstrap",), layer_command=("/opt/bootstrap",), environment={}
+    )
+    for name, there in (("task", own), ("opt", theirs)):
+        (tmp_path / name).mkdir()
+        if there:
+            (tmp_path / name / "bootstrap").touch()
+    assert program.command_for(tmp_path / "task", None if theirs is None else tmp_path / "opt") == (command,)
 
 
 def test_the_last_bind_of_a_place_wins() -> None:

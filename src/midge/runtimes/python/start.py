@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 _SITE = f"python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
-_LAYERS = [f"/opt/python/lib/{_SITE}", "/opt/python"]
+_LAYERS_ROOT = os.environ.pop("_MIDGE_LAYERS_ROOT", "/opt")  # elsewhere only where there are no namespaces
+_LAYERS = [f"{_LAYERS_ROOT}/python/lib/{_SITE}", f"{_LAYERS_ROOT}/python"]
 _ALWAYS = ["awslambdaric.bootstrap", "awslambdaric.lambda_literals", "encodings.idna"]
 _CLIENT = {"awslambdaric", "runtime_client", "simplejson", "snapshot_restore_py"}
 _preloaded: set[str] = set()
