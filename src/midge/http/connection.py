@@ -56,6 +56,7 @@ class AwsEndpoint(asyncio.Protocol):
         self._head_bytes = 0
         self._segments = 0
         self._broken = False
+        self._client_done = False
         self._writing_paused = False
         self._mark: tuple[object, int, float] = (None, -1, 0.0)
 
@@ -92,7 +93,8 @@ class AwsEndpoint(asyncio.Protocol):
         self._feed(data)
 
     def eof_received(self) -> bool:
-        """A client that has closed its side of an unfinished answer still reads it."""
+        """A client that has closed its side of an unfinished answer still reads it, and all that it has asked for."""
+        self._client_done = True
         return self._current is not None
 
     def pause_writing(self) -> None:
@@ -353,7 +355,7 @@ class AwsEndpoint(asyncio.Protocol):
 
     def _finish(self, exchange: Exchange) -> None:
         self._current = None
-        if not exchange.keep_alive:
+        if not exchange.keep_alive or (self._client_done and not self._queue):
             if self._transport is not None:
                 self._transport.close()
         elif self._queue:

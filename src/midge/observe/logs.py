@@ -213,7 +213,9 @@ class LogWriter:
                 self._start_writing()
             writing = self._writing
             if writing is not None:
-                await writing
+                # Not "await writing": if it is done already that does not yield, and _written never gets its turn.
+                await asyncio.wait([writing])
+                writing.result()
 
     async def close(self) -> None:
         """Write and sync what is left, and stop the thread. Raises OSError."""

@@ -342,6 +342,23 @@ def test_an_empty_payload_is_an_empty_document(tmp_path: Path) -> None:
     on_site(tmp_path, scenario)
 
 
+def test_a_client_that_is_done_is_let_go(tmp_path: Path) -> None:
+    """A client that closes its side reads every answer it has asked for, and then the connection is closed."""
+
+    async def scenario(world: World) -> None:
+        site = Site(world)
+        world.put()
+        site.send(request() * 3)
+        assert site.connection.eof_received()
+        await world.settle()
+        assert [answer.status for answer in parse(site.transport.written)] == [200, 200, 200]
+        assert site.transport.closed
+        idle, _ = site.connect()
+        assert not idle.eof_received()
+
+    in_world(tmp_path, scenario)
+
+
 def test_what_was_not_used_since_the_start_is_loaded(tmp_path: Path) -> None:
     """The first invocation of a function waits until it is loaded, a DryRun as well; what does not exist is not found."""
 

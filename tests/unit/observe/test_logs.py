@@ -48,6 +48,20 @@ def invocation(stream: LogStream, output: bytes = b"", *, time: float = 1.0) -> 
     stream.end(InvocationEnd(time + 0.5, ID, 0.5))
 
 
+def test_flushing_lets_a_write_end_that_was_just_done(tmp_path: Path) -> None:
+    """A flush that finds a write done, whose end nobody has heard of yet, yields and returns."""
+
+    async def scenario(writer: LogWriter, clock: VirtualClock) -> None:
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        done.add_done_callback(writer._written)
+        writer._writing = done
+        await writer.flush()
+        assert writer._writing is None
+
+    with_writer(tmp_path, scenario)
+
+
 def test_plain_and_rendered_invocations_read_the_same(tmp_path: Path) -> None:
     """The text made at once for an invocation without output is, to the byte, that made in the thread."""
 
