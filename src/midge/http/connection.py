@@ -95,7 +95,11 @@ class AwsEndpoint(asyncio.Protocol):
     def eof_received(self) -> bool:
         """A client that has closed its side of an unfinished answer still reads it, and all that it has asked for."""
         self._client_done = True
-        return self._current is not None
+        current = self._current
+        if current is not None and not current.complete:
+            self.abort()  # a request to another service whose body will never be whole
+            return False
+        return current is not None
 
     def pause_writing(self) -> None:
         self._writing_paused = True

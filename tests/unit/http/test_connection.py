@@ -355,6 +355,10 @@ def test_a_client_that_is_done_is_let_go(tmp_path: Path) -> None:
         assert site.transport.closed
         idle, _ = site.connect()
         assert not idle.eof_received()
+        half, transport = site.connect()
+        half.data_received(request("/bucket/key", b"whole", method="PUT")[:-2])
+        assert not half.eof_received()
+        assert transport.aborted
 
     in_world(tmp_path, scenario)
 
