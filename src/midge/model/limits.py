@@ -34,6 +34,8 @@ class Limits:
     resource_policy_bytes: int = 20 * KIB
     tags: int = 50
     """On one resource."""
+    event_source_filters: int = 5
+    """On one event source mapping; AWS raises it to 10 on request."""
     init_seconds: float = 10.0
     files_per_environment: int = 1_024
     processes_per_environment: int = 1_024
@@ -71,6 +73,7 @@ class Limits:
 
     # listings and links
     list_items: int = 50
+    list_event_source_mappings: int = 100
     code_link_seconds: int = 600
 
     # environments
