@@ -11,6 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from midge.model.event_invoke_configs import EventInvokeConfig
+from midge.model.event_source_mappings import EventSourceMapping
+from midge.model.function_urls import FunctionUrl
 from midge.model.functions import LATEST, Alias, Code, FunctionId, FunctionSettings, FunctionVersion, Logging
 from midge.model.limits import Limits
 from midge.model.policies import PolicyStatement, ResourcePolicy
@@ -80,6 +83,21 @@ def policy(qualifier: str | None = None, revision: str = "p1", name: str = "f", 
     ]
     return ResourcePolicy(
         function=function_id(name), qualifier=qualifier, statements=tuple(statements), revision_id=revision
+    )
+
+
+def mapping(name: str = "m", state: str = "Enabled", function: str = "f") -> EventSourceMapping:
+    return EventSourceMapping(
+        account=ACCOUNT,
+        region=REGION,
+        uuid=name,
+        function_arn=function_id(function).arn,
+        event_source_arn="arn:aws:sqs:us-east-1:000000000000:q",
+        settings={"BatchSize": 10, "FilterCriteria": {"Filters": [{"Pattern": '{"a":["ü"]}'}]}},
+        starting_position_timestamp_seconds=1.25,
+        state=state,
+        last_modified_seconds=1_800_000_000.5,
+        tags={"a": "b"},
     )
 
 
@@ -397,8 +415,57 @@ def test_resources_are_listed_by_owner_field_and_page(run: Runner) -> None:
     run(scenario)
 
 
+def test_mappings_stand_alone(run: Runner) -> None:
+    """An event source mapping needs no function, is found by fields of its own, and stays when its function goes."""
+
+    async def scenario(store: Store) -> None:
+        await store.create_resource(mapping())
+        await store.create_function(latest())
+        await store.put_resource(mapping("n", function="g"))
+        await store.delete_function(function_id())
+        assert await store.resource(EventSourceMapping, mapping().place) == mapping()
+        assert await records(store, EventSourceMapping) == [mapping(), mapping("n", function="g")]
+        wanted = function_id("g").arn
+        assert await records(store, EventSourceMapping, function_arn=wanted) == [mapping("n", function="g")]
+
+    run(scenario)
+
+
+def test_what_is_attached_to_functions_goes_with_them(run: Runner) -> None:
+    """Function URLs and configurations of asynchronous invocation come back as kept, until their function or alias goes."""
+
+    async def scenario(store: Store) -> None:
+        await store.create_function(latest())
+        await store.create_alias(alias("live"))
+        urls = [
+            FunctionUrl(
+                function=function_id(),
+                alias=name,
+                url_id="u",
+                auth_type="NONE",
+                cors={"AllowOrigins": ["*"], "MaxAge": 1},
+                creation_time="c",
+                last_modified_time="l",
+            )
+            for name in (None, "live")
+        ]
+        configs = [
+            EventInvokeConfig(function=function_id(), qualifier=name, on_failure="arn", last_modified_seconds=1.5)
+            for name in (LATEST, "live")
+        ]
+        for each in (*urls, *configs):
+            await store.create_resource(each)
+        assert (await records(store, FunctionUrl), await records(store, EventInvokeConfig)) == (urls, configs)
+        await store.delete_alias(function_id(), "live")
+        assert (await records(store, FunctionUrl), await records(store, EventInvokeConfig)) == (urls[:1], configs[:1])
+        await store.delete_function(function_id())
+        assert (await records(store, FunctionUrl), await records(store, EventInvokeConfig)) == ([], [])
+
+    run(scenario)
+
+
 def test_a_start_is_told_what_it_needs(run: Runner) -> None:
-    """The opening counts the uses of zips and names what is unsettled, the newest functions and the reservations."""
+    """The opening counts the uses of zips and names what is unsettled, mappings too, newest functions and reservations."""
 
     async def scenario(store: Store) -> None:
         other = Code(digest="cd" * 32, sha256="q6s=", size_bytes=10)
@@ -407,7 +474,10 @@ def test_a_start_is_told_what_it_needs(run: Runner) -> None:
         await store.create_function(replace(latest("g"), code=other), settings_of("g", a="1"))
         await store.create_function(replace(latest("a"), state="Active", last_update_status="InProgress"))
         await store.publish_version(settled, "r1")
+        for state in ("Updating", "Enabled", "Disabled", "Deleting", "Creating"):
+            await store.create_resource(mapping(state, state))
         opening = await store.opening(2)
+        assert [each.uuid for each in opening.unsettled_mappings] == ["Creating", "Deleting", "Updating"]
         assert opening.code_uses == {"ab" * 32: 3, "cd" * 32: 1}
         assert [version.function.name for version in opening.unsettled] == ["a", "g"]
         assert [version.function.name for version in opening.recent] == ["a", "g"]

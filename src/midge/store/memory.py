@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 
+from midge.model.event_source_mappings import AT_REST, EventSourceMapping
 from midge.model.functions import LATEST, Alias, FunctionId, FunctionSettings, FunctionVersion
 from midge.model.provisioned_concurrency import ProvisionedConcurrency
 from midge.model.resources import Place, Resource
@@ -52,6 +53,9 @@ class MemoryStore(MemoryLayers):
                 each for each in records if isinstance(each, FunctionSettings) and each.reserved_concurrency is not None
             ),
             provisioned=tuple(each for each in records if isinstance(each, ProvisionedConcurrency)),
+            unsettled_mappings=tuple(
+                each for each in records if isinstance(each, EventSourceMapping) and each.state not in AT_REST
+            ),
         )
 
     async def usage(self, account: str, region: str) -> Usage:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
+from midge.model.event_source_mappings import EventSourceMapping
 from midge.model.functions import Alias, FunctionId, FunctionSettings, FunctionVersion
 from midge.model.layers import LayerId, LayerVersion
 from midge.model.provisioned_concurrency import ProvisionedConcurrency
@@ -33,6 +34,8 @@ class Opening:
     reservations: tuple[FunctionSettings, ...]
     """Of the functions that have concurrency reserved."""
     provisioned: tuple[ProvisionedConcurrency, ...]
+    unsettled_mappings: tuple[EventSourceMapping, ...]
+    """Event source mappings that were on the way to another state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,9 @@ import msgspec
 
 from midge.model.capacity_providers import CapacityProvider
 from midge.model.code_signing import CodeSigningConfig
+from midge.model.event_invoke_configs import EventInvokeConfig
+from midge.model.event_source_mappings import EventSourceMapping
+from midge.model.function_urls import FunctionUrl
 from midge.model.functions import LATEST, Alias, FunctionId, FunctionSettings, FunctionVersion
 from midge.model.layers import LayerId, LayerVersion
 from midge.model.policies import ResourcePolicy
@@ -50,6 +53,9 @@ _KINDS: dict[type[Any], Kind[Any]] = dict(
         _kind("runtime-management", RuntimeManagement, attached=True),
         _kind("code-signing-config", CodeSigningConfig, attached=False),
         _kind("capacity-provider", CapacityProvider, attached=False),
+        _kind("event-source-mapping", EventSourceMapping, attached=False),
+        _kind("event-invoke-config", EventInvokeConfig, attached=True),
+        _kind("function-url", FunctionUrl, attached=True),
     ]
 )
 ATTACHED_WORDS = tuple(kind.word for kind in _KINDS.values() if kind.attached)

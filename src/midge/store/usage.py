@@ -4,6 +4,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
+from midge.model.event_source_mappings import AT_REST, EventSourceMapping
 from midge.model.functions import FunctionSettings
 from midge.model.provisioned_concurrency import ProvisionedConcurrency
 from midge.store.port import Opening, Usage
@@ -64,10 +65,15 @@ def opening(connection: sqlite3.Connection, recent: int) -> Opening:
         provisioning = connection.execute(
             "SELECT record FROM resources WHERE kind = 'provisioned-concurrency' ORDER BY account, region, owner, name"
         ).fetchall()
+        moving = connection.execute(
+            "SELECT record FROM resources WHERE kind = ? AND json_extract(record, '$.state') NOT IN (?, ?)"
+            " ORDER BY account, region, name",
+            (kind_of(EventSourceMapping).word, *AT_REST),
+        ).fetchall()
     finally:
         connection.execute("COMMIT")
     settings, provisioned = kind_of(FunctionSettings).decoder, kind_of(ProvisionedConcurrency).decoder
-    settings = kind_of(FunctionSettings).decoder
+    mappings = kind_of(EventSourceMapping).decoder
     layer_uses = {tuple(text.split()): count for text, count in layers}
     return Opening(
         code_uses=all_uses(code_uses, layer_uses),
@@ -76,4 +82,5 @@ def opening(connection: sqlite3.Connection, recent: int) -> Opening:
         recent=tuple(decode_version(text) for (text,) in latest),
         reservations=tuple(settings.decode(text) for (text,) in reserving),
         provisioned=tuple(provisioned.decode(text) for (text,) in provisioning),
+        unsettled_mappings=tuple(mappings.decode(text) for (text,) in moving),
     )
