@@ -4,7 +4,6 @@ Runs beside the answer to the caller, so that creation answers Pending and an up
 interrupts is taken up again by the next start, because the state in the store says so.
 """
 
-import asyncio
 import uuid
 
 import structlog
@@ -14,7 +13,7 @@ from midge.api.code_keeper import CodeKeeper
 from midge.api.locks import KeyedLocks
 from midge.api.services import ApiServices
 from midge.blobs.packages import PackageError
-from midge.clock import Clock
+from midge.clock import pause
 from midge.model.functions import FunctionId, FunctionVersion
 from midge.store.errors import StoreError
 from midge.tasks import TaskOwner
@@ -51,7 +50,7 @@ class Preparation:
                     self._log.error("state_not_stored", function=version.arn, reason=str(error))
                 else:
                     return
-            await _pause(self._services.clock, self._services.limits.store_retry_seconds)
+            await pause(self._services.clock, self._services.limits.store_retry_seconds)
 
     async def _outcome(self, version: FunctionVersion) -> FunctionVersion:
         revision = str(uuid.uuid4())
@@ -87,12 +86,3 @@ class Preparation:
                 return  # the router goes on with the version, and the code, that it has
         if replaced is not None:
             self._codes.release_version(replaced)
-
-
-async def _pause(clock: Clock, seconds: float) -> None:
-    over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    timer = clock.call_later(seconds, over.set_result, None)
-    try:
-        await over
-    finally:
-        timer.cancel()
