@@ -1,6 +1,7 @@
 """boto3, unmodified, against the control plane in this process: real requests, SQLite, blobs on disk, no socket."""
 
 import asyncio
+import datetime as dt
 import io
 import json
 import threading
@@ -364,6 +365,133 @@ def test_recursion_and_code_signing_through_boto3(midge: Midge) -> None:
     assert refused.value.response["Error"]["Code"] == "ValidationException"
     found = client.get_function_code_signing_config(FunctionName="f")
     assert (found["CodeSigningConfigArn"], found["FunctionName"]) == ("", "f")
+
+
+QUEUE = "arn:aws:sqs:us-east-1:000000000000:q"
+
+
+def settled_mapping(client: Any, mapping: str) -> dict[str, Any]:
+    """The mapping, when it has come to rest."""
+    while True:
+        found = client.get_event_source_mapping(UUID=mapping)
+        if found["State"] in {"Enabled", "Disabled"}:
+            return found
+
+
+def test_event_source_mappings_through_boto3(midge: Midge) -> None:
+    """The life of a mapping with AWS's statuses, its timestamp as a time, and the errors that boto3's users match on."""
+    client = midge.client()
+    create(client)
+    source = {"EventSourceArn": QUEUE, "FunctionName": "f"}
+    criteria = {"Filters": [{"Pattern": '{"body": {"a": [{"prefix": "b"}]}}'}]}
+    created = client.create_event_source_mapping(**source, FilterCriteria=criteria, Tags={"a": "b"})
+    assert (created["ResponseMetadata"]["HTTPStatusCode"], created["State"]) == (202, "Creating")
+    mapping = created["UUID"]
+    found = settled_mapping(client, mapping)
+    assert (found["State"], found["BatchSize"], found["FilterCriteria"]) == ("Enabled", 10, criteria)
+    assert found["LastModified"].tzinfo is not None
+    with pytest.raises(client.exceptions.ResourceConflictException, match=mapping):
+        client.create_event_source_mapping(**source)
+    updated = client.update_event_source_mapping(UUID=mapping, Enabled=False, FilterCriteria={})
+    assert (updated["ResponseMetadata"]["HTTPStatusCode"], updated["State"]) == (202, "Disabling")
+    assert "FilterCriteria" not in settled_mapping(client, mapping)
+    deleted = client.delete_event_source_mapping(UUID=mapping)
+    assert (deleted["ResponseMetadata"]["HTTPStatusCode"], deleted["State"]) == (202, "Deleting")
+    while client.list_event_source_mappings()["EventSourceMappings"]:
+        pass
+    with pytest.raises(client.exceptions.ResourceNotFoundException):
+        client.get_event_source_mapping(UUID=mapping)
+    with pytest.raises(client.exceptions.InvalidParameterValueException, match="Function does not exist"):
+        client.create_event_source_mapping(**{**source, "FunctionName": "g"})
+
+
+def test_mappings_of_streams_and_kafka_through_boto3(midge: Midge) -> None:
+    """Every structure of a mapping survives the wire: positions in time, destinations, brokers, schema registries."""
+    client = midge.client()
+    create(client)
+    moment = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
+    stream = client.create_event_source_mapping(
+        EventSourceArn="arn:aws:kinesis:us-east-1:000000000000:stream/s", FunctionName="f",
+        StartingPosition="AT_TIMESTAMP", StartingPositionTimestamp=moment,
+    )  # fmt: skip
+    assert (stream["StartingPositionTimestamp"], stream["DestinationConfig"]) == (moment, {"OnFailure": {}})
+    kafka: dict[str, Any] = {
+        "SelfManagedEventSource": {"Endpoints": {"KAFKA_BOOTSTRAP_SERVERS": ["a:9092", "b:9092"]}},
+        "Topics": ["topic"], "StartingPosition": "LATEST",
+        "ProvisionedPollerConfig": {"MinimumPollers": 1, "MaximumPollers": 2},
+        "DestinationConfig": {"OnFailure": {"Destination": "kafka://failed"}},
+        "SourceAccessConfigurations": [{"Type": "VPC_SUBNET", "URI": "subnet:subnet-1"}],
+        "SelfManagedKafkaEventSourceConfig": {
+            "ConsumerGroupId": "g",
+            "SchemaRegistryConfig": {
+                "SchemaRegistryURI": "https://registry.example.com", "EventRecordFormat": "JSON",
+                "SchemaValidationConfigs": [{"Attribute": "VALUE"}],
+            },
+        },
+    }  # fmt: skip
+    mapping = client.create_event_source_mapping(FunctionName="f", **kafka)["UUID"]
+    assert settled_mapping(client, mapping).items() >= kafka.items()
+
+
+def test_event_invoke_configs_through_boto3(midge: Midge) -> None:
+    """Put, update, get, list and delete with AWS's statuses and errors."""
+    client = midge.client()
+    create(client, Publish=True)
+    put = client.put_function_event_invoke_config(FunctionName="f", MaximumRetryAttempts=1)
+    assert (put["ResponseMetadata"]["HTTPStatusCode"], put["FunctionArn"][-9:]) == (200, "f:$LATEST")
+    destination = {"OnFailure": {"Destination": QUEUE}}
+    updated = client.update_function_event_invoke_config(FunctionName="f", DestinationConfig=destination)
+    assert updated["DestinationConfig"] == {"OnSuccess": {}, **destination}
+    assert client.get_function_event_invoke_config(FunctionName="f")["LastModified"] == updated["LastModified"]
+    deleted = client.delete_function_event_invoke_config(FunctionName="f")
+    assert deleted["ResponseMetadata"]["HTTPStatusCode"] == 204
+    with pytest.raises(client.exceptions.ResourceNotFoundException, match="doesn't have an EventInvokeConfig"):
+        client.get_function_event_invoke_config(FunctionName="f")
+    for values in ({"MaximumRetryAttempts": 3}, {"MaximumEventAgeInSeconds": 21_601}):
+        with pytest.raises(ClientError, match="failed to satisfy constraint"):
+            client.put_function_event_invoke_config(FunctionName="f", **values)
+
+
+def test_function_urls_through_boto3(midge: Midge) -> None:
+    """Create, get, update, list and delete with AWS's statuses; a version is no qualifier of a URL."""
+    client = midge.client()
+    create(client, Publish=True)
+    created = client.create_function_url_config(FunctionName="f", AuthType="NONE", Cors={"AllowOrigins": ["*"]})
+    assert created["ResponseMetadata"]["HTTPStatusCode"] == 201
+    found = client.get_function_url_config(FunctionName="f")
+    assert (found["FunctionUrl"], found["Cors"]) == (created["FunctionUrl"], {"AllowOrigins": ["*"]})
+    assert urllib.parse.urlsplit(found["FunctionUrl"]).port == urllib.parse.urlsplit(ADDRESS).port
+    updated = client.update_function_url_config(FunctionName="f", AuthType="AWS_IAM", InvokeMode="RESPONSE_STREAM")
+    assert (updated["AuthType"], updated["FunctionUrl"]) == ("AWS_IAM", created["FunctionUrl"])
+    with pytest.raises(client.exceptions.ResourceConflictException, match="FunctionUrlConfig exists"):
+        client.create_function_url_config(FunctionName="f", AuthType="NONE")
+    assert client.delete_function_url_config(FunctionName="f")["ResponseMetadata"]["HTTPStatusCode"] == 204
+    for qualifier in ("1", "$LATEST"):
+        with pytest.raises(ClientError, match="failed to satisfy constraint"):
+            client.create_function_url_config(FunctionName="f", Qualifier=qualifier, AuthType="NONE")
+    with pytest.raises(ClientError, match="failed to satisfy constraint"):
+        client.create_function_url_config(FunctionName="f", AuthType="NONE", Cors={"MaxAge": 86_401})
+
+
+def test_paginators_of_what_belongs_to_functions(midge: Midge) -> None:
+    """boto3's paginators of mappings, invoke configurations and URLs lead through everything once."""
+    client = midge.client()
+    create(client, Publish=True)
+    names = [f"a{number}" for number in range(4)]
+    for name in names:
+        client.create_alias(FunctionName="f", Name=name, FunctionVersion="1")
+        client.create_event_source_mapping(FunctionName=f"f:{name}", EventSourceArn=QUEUE)
+        client.put_function_event_invoke_config(FunctionName="f", Qualifier=name, MaximumRetryAttempts=0)
+        client.create_function_url_config(FunctionName="f", Qualifier=name, AuthType="NONE")
+    for paginator, items, values in (
+        ("list_event_source_mappings", "EventSourceMappings", {"EventSourceArn": QUEUE}),
+        ("list_function_event_invoke_configs", "FunctionEventInvokeConfigs", {"FunctionName": "f"}),
+        ("list_function_url_configs", "FunctionUrlConfigs", {"FunctionName": "f"}),
+    ):
+        pages = list(client.get_paginator(paginator).paginate(**values, PaginationConfig={"PageSize": 3}))
+        arns = [each["FunctionArn"] for page in pages for each in page[items]]
+        assert [len(page[items]) for page in pages] == [3, 1]
+        assert sorted(arn.rpartition(":")[2] for arn in arns) == names
 
 
 def test_errors_arrive_as_boto3_knows_them(midge: Midge) -> None:

@@ -1,4 +1,4 @@
-"""What the operations share: the services, one writer at a time per function, zips in use, and versions in preparation."""
+"""What the operations share: the services, one writer at a time per function, zips in use, versions in preparation."""
 
 import uuid
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from midge.api.code_keeper import CodeKeeper
 from midge.api.locks import KeyedLocks
 from midge.api.preparation import Preparation
 from midge.api.services import ApiServices
+from midge.api.transitions import Transitions
 from midge.model.errors import not_found
 from midge.model.functions import LATEST, FunctionId, FunctionSettings, FunctionVersion
 from midge.model.layers import LayerId
@@ -24,6 +25,7 @@ class ControlPlane:
     services: ApiServices
     codes: CodeKeeper
     preparation: Preparation
+    transitions: Transitions
     locks: KeyedLocks[FunctionId]
     """Held by whoever changes a function, so that store and router hear of its changes in one order."""
     layer_locks: KeyedLocks[LayerId]
@@ -31,7 +33,8 @@ class ControlPlane:
     resource_locks: KeyedLocks[Place]
     """Held by whoever changes a resource that stands alone. Taken before a function's lock."""
     account_locks: KeyedLocks[tuple[str, str]]
-    """By account and region: held by whoever takes from what its functions share. Taken before a function's lock."""
+    """By account and region: held by whoever takes from what its functions share, and by whoever connects one with an
+    event source. Taken before any other lock."""
 
     async def latest(self, function: FunctionId) -> FunctionVersion:
         """$LATEST. Raises ResourceNotFoundException."""

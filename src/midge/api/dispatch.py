@@ -17,8 +17,10 @@ from midge.api.locks import KeyedLocks
 from midge.api.operations import OPERATIONS, Perform
 from midge.api.preparation import Preparation
 from midge.api.services import ApiServices, CallContext
+from midge.api.transitions import Transitions
 from midge.model.errors import ServiceError, invalid_parameter, not_found, not_supported, stale_revision
 from midge.model.functions import FunctionId
+from midge.model.resources import Place
 from midge.store.errors import BadMarkerError, MissingError, StaleError, StoreError
 from midge.tasks import TaskOwner
 
@@ -33,20 +35,29 @@ class Api:
         locks: KeyedLocks[FunctionId] = KeyedLocks()
         codes = CodeKeeper(services.blobs, services.packages, services.clock, services.limits, self._tasks)
         preparation = Preparation(services, codes, locks, self._tasks)
+        resource_locks: KeyedLocks[Place] = KeyedLocks()
         self._plane = ControlPlane(
-            services=services, codes=codes, preparation=preparation, locks=locks, layer_locks=KeyedLocks(),
-            resource_locks=KeyedLocks(), account_locks=KeyedLocks(),
-        )  # fmt: skip
+            services=services,
+            codes=codes,
+            preparation=preparation,
+            transitions=Transitions(services, resource_locks, self._tasks),
+            locks=locks,
+            layer_locks=KeyedLocks(),
+            resource_locks=resource_locks,
+            account_locks=KeyedLocks(),
+        )
 
     def _failed(self, error: BaseException) -> None:
         self._log.error("background_task_failed", exc_info=error)
 
     async def start(self) -> None:
-        """Tell the router of what is likely to be used and take up what was Pending or InProgress. Raises StoreError."""
+        """Tell the router of what is likely to be used and take up what was on its way. Raises StoreError."""
         opening = await self._services.store.opening(self._services.limits.functions_loaded_at_start)
         await self._plane.codes.start(opening.code_uses, opening.layer_uses)
         for settings in opening.reservations:
             self._services.router.reserve(settings.function, settings.reserved_concurrency)
+        for mapping in opening.unsettled_mappings:
+            self._plane.transitions.begin(mapping)
         versions = {version.arn: version for version in (*opening.unsettled, *opening.recent)}
         async with asyncio.TaskGroup() as group:
             for version in versions.values():

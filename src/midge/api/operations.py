@@ -15,7 +15,10 @@ from midge.api import (
     code_signing,
     code_signing_configs,
     concurrency,
+    event_invoke_configs,
+    event_source_mappings,
     function_updates,
+    function_urls,
     functions,
     layer_permissions,
     layers,
@@ -43,6 +46,34 @@ class Operation:
     rules: Rules
     stored_only: bool = False
 
+
+_MAPPING_SETTINGS: Rules = stored(
+    "Enabled",
+    "BatchSize",
+    "FilterCriteria",
+    "KMSKeyArn",
+    "MetricsConfig",
+    "LoggingConfig",
+    "ScalingConfig",
+    "MaximumBatchingWindowInSeconds",
+    "ParallelizationFactor",
+    "DestinationConfig",
+    "MaximumRecordAgeInSeconds",
+    "BisectBatchOnFunctionError",
+    "MaximumRetryAttempts",
+    "TumblingWindowInSeconds",
+    "SourceAccessConfigurations",
+    "FunctionResponseTypes",
+    "AmazonManagedKafkaEventSourceConfig",
+    "SelfManagedKafkaEventSourceConfig",
+    "DocumentDBEventSourceConfig",
+    "ProvisionedPollerConfig",
+)
+_MAPPING_SOURCE: Rules = stored(
+    "StartingPosition", "StartingPositionTimestamp", "Topics", "Queues", "SelfManagedEventSource"
+)
+_INVOKE_SETTINGS: Rules = stored("MaximumRetryAttempts", "MaximumEventAgeInSeconds", "DestinationConfig")
+_URL_SETTINGS: Rules = stored("AuthType", "Cors", "InvokeMode")
 
 OPERATIONS: Mapping[str, Operation] = {
     "CreateFunction": Operation(functions.create_function, members.CREATE_FUNCTION),
@@ -206,6 +237,58 @@ OPERATIONS: Mapping[str, Operation] = {
         recursion.put_function_recursion_config, enforced("FunctionName", "RecursiveLoop"), stored_only=True
     ),
     "GetFunctionRecursionConfig": Operation(recursion.get_function_recursion_config, enforced("FunctionName")),
+    "CreateEventSourceMapping": Operation(
+        event_source_mappings.create_event_source_mapping,
+        {**enforced("EventSourceArn", "FunctionName", "Tags"), **_MAPPING_SOURCE, **_MAPPING_SETTINGS},
+        stored_only=True,
+    ),
+    "GetEventSourceMapping": Operation(event_source_mappings.get_event_source_mapping, enforced("UUID")),
+    "ListEventSourceMappings": Operation(
+        event_source_mappings.list_event_source_mappings,
+        enforced("EventSourceArn", "FunctionName", "Marker", "MaxItems"),
+    ),
+    "UpdateEventSourceMapping": Operation(
+        event_source_mappings.update_event_source_mapping,
+        {**enforced("UUID", "FunctionName"), **_MAPPING_SETTINGS},
+        stored_only=True,
+    ),
+    "DeleteEventSourceMapping": Operation(event_source_mappings.delete_event_source_mapping, enforced("UUID")),
+    "PutFunctionEventInvokeConfig": Operation(
+        event_invoke_configs.put_function_event_invoke_config,
+        {**enforced("FunctionName", "Qualifier"), **_INVOKE_SETTINGS},
+        stored_only=True,
+    ),
+    "UpdateFunctionEventInvokeConfig": Operation(
+        event_invoke_configs.update_function_event_invoke_config,
+        {**enforced("FunctionName", "Qualifier"), **_INVOKE_SETTINGS},
+        stored_only=True,
+    ),
+    "GetFunctionEventInvokeConfig": Operation(
+        event_invoke_configs.get_function_event_invoke_config, enforced("FunctionName", "Qualifier")
+    ),
+    "DeleteFunctionEventInvokeConfig": Operation(
+        event_invoke_configs.delete_function_event_invoke_config, enforced("FunctionName", "Qualifier")
+    ),
+    "ListFunctionEventInvokeConfigs": Operation(
+        event_invoke_configs.list_function_event_invoke_configs, enforced("FunctionName", "Marker", "MaxItems")
+    ),
+    "CreateFunctionUrlConfig": Operation(
+        function_urls.create_function_url_config,
+        {**enforced("FunctionName", "Qualifier"), **_URL_SETTINGS},
+        stored_only=True,
+    ),
+    "UpdateFunctionUrlConfig": Operation(
+        function_urls.update_function_url_config,
+        {**enforced("FunctionName", "Qualifier"), **_URL_SETTINGS},
+        stored_only=True,
+    ),
+    "GetFunctionUrlConfig": Operation(function_urls.get_function_url_config, enforced("FunctionName", "Qualifier")),
+    "DeleteFunctionUrlConfig": Operation(
+        function_urls.delete_function_url_config, enforced("FunctionName", "Qualifier")
+    ),
+    "ListFunctionUrlConfigs": Operation(
+        function_urls.list_function_url_configs, enforced("FunctionName", "Marker", "MaxItems")
+    ),
     "TagResource": Operation(tags.tag_resource, enforced("Resource", "Tags")),
     "UntagResource": Operation(tags.untag_resource, enforced("Resource", "TagKeys")),
     "ListTags": Operation(tags.list_tags, enforced("Resource")),

@@ -61,6 +61,8 @@ class SourceType:
     pollers: Pollers | None = None
     kafka: str | None = None
     """The member with what only Kafka has."""
+    updates_show_late: bool = False
+    """Whether the answer to an update still shows the former settings."""
     state_transition_reason: str = "USER_INITIATED"
     last_processing_result: str | None = "No records processed"
     """Of a mapping that has not processed anything yet."""
@@ -106,6 +108,7 @@ KINESIS = SourceType(
     required=("StartingPosition",),
     defaults=_STREAM_DEFAULTS,
     starting_positions=_ANYWHERE,
+    updates_show_late=True,
     state_transition_reason="User action",
 )
 DYNAMODB = SourceType(
@@ -114,6 +117,7 @@ DYNAMODB = SourceType(
     required=("StartingPosition",),
     defaults=_STREAM_DEFAULTS,
     starting_positions=_FROM_THE_ENDS,
+    updates_show_late=True,
     state_transition_reason="User action",
 )
 _KAFKA_MEMBERS = (
