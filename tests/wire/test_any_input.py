@@ -32,6 +32,16 @@ COMMON = {
     "UnknownOperationException",
 }  # fmt: skip
 """Errors that an operation may have without naming them: of the protocol, of names, and midge's refusal by name."""
+SOURCES = [
+    f"sqs:{REGION}:{ACCOUNT}:q",
+    f"sqs:{REGION}:{ACCOUNT}:q.fifo",
+    f"kinesis:{REGION}:{ACCOUNT}:stream/s",
+    f"dynamodb:{REGION}:{ACCOUNT}:table/t/stream/2026",
+    f"kafka:{REGION}:{ACCOUNT}:cluster/c/1",
+    f"mq:{REGION}:{ACCOUNT}:broker:b:1",
+    f"rds:{REGION}:{ACCOUNT}:cluster:c",
+    f"sns:{REGION}:{ACCOUNT}:t",
+]
 OPERATIONS = sorted(set(MODEL.operations) - {"Invoke", "InvokeAsync", "InvokeWithResponseStream"})
 _settings = settings(
     max_examples=15,
@@ -49,6 +59,8 @@ INPUTS = Inputs(
         "ZipFile": st.sampled_from([package(), b"", b"no zip"]),
         "Resource": st.sampled_from([FUNCTION, f"{FUNCTION}:1"]),
         "ResourceArn": st.sampled_from([FUNCTION, f"{FUNCTION}:live"]),
+        "EventSourceArn": st.sampled_from([f"arn:aws:{source}" for source in SOURCES]),
+        "Pattern": st.sampled_from(['{"a": [1]}', '{"a": [{"prefix": "b"}]}', "{}", ""]),
     },
 )
 
