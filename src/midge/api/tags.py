@@ -14,18 +14,20 @@ from midge.api.services import CallContext
 from midge.model.capacity_providers import CapacityProvider
 from midge.model.code_signing import CodeSigningConfig
 from midge.model.errors import ServiceError, invalid_parameter, not_supported
+from midge.model.event_source_mappings import EventSourceMapping
 from midge.model.functions import FunctionId
 from midge.model.limits import Limits
 from midge.model.resources import Place
 
 Tags = Mapping[str, str]
-Tagged = CodeSigningConfig | CapacityProvider
+Tagged = CodeSigningConfig | CapacityProvider | EventSourceMapping
 
 _KIND = 5
 """Where an ARN says what kind of resource it names."""
 TAGGED: Mapping[str, type[Tagged]] = {
     "code-signing-config": CodeSigningConfig,
     "capacity-provider": CapacityProvider,
+    "event-source-mapping": EventSourceMapping,
 }
 """What stands alone and has tags, by the word in its ARN."""
 

@@ -611,3 +611,18 @@ def test_tags_are_kept_with_the_mapping(bench: Bench) -> None:
                             StartingPosition="LATEST", Tags=tags)  # fmt: skip
 
     bench.run(scenario)
+
+
+def test_a_mapping_has_tags(bench: Bench) -> None:
+    """Tags given at creation are listed, added to and taken away, and the mapping's state stays what it was."""
+
+    async def scenario(bench: Bench) -> None:
+        await bench.created()
+        mapping = await created(bench, Tags={"a": "1"})
+        arn = mapping["EventSourceMappingArn"]
+        await bench.call("TagResource", Resource=arn, Tags={"b": "2"})
+        await bench.call("UntagResource", Resource=arn, TagKeys=["a"])
+        assert await bench.call("ListTags", Resource=arn) == {"Tags": {"b": "2"}}
+        assert await get(bench, mapping["UUID"]) == mapping
+
+    bench.run(scenario)
