@@ -31,6 +31,10 @@ def _root() -> str | None:
     return None if os.geteuid() == 0 else "needs root"
 
 
+def _terraform_aws_provider() -> str | None:
+    return None if os.environ.get("TF_PLUGIN_DIR") else "TF_PLUGIN_DIR does not say where Terraform's AWS provider is"
+
+
 def _program(name: str) -> str | None:
     beside = f"{sys.prefix}/bin"  # what set-up installed
     return None if shutil.which(name) or shutil.which(name, path=beside) else f"{name} is not installed"
@@ -38,7 +42,7 @@ def _program(name: str) -> str | None:
 
 def missing(name: str) -> str | None:
     """Why the machine cannot offer ``name``: "namespaces", "root", or the name of a program; None if it can."""
-    known = {"namespaces": _namespaces, "root": _root}
+    known = {"namespaces": _namespaces, "root": _root, "terraform-aws-provider": _terraform_aws_provider}
     return known[name]() if name in known else _program(name)
 
 
