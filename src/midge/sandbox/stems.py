@@ -54,6 +54,8 @@ class StemPool(Generic[T]):
         self._ready: deque[T] = deque()
         self._waiting: deque[asyncio.Future[T]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._under_way = 0
+        """Preparations that will yet deliver: a task goes from the set only a moment after it has."""
         self._refill_timer: Timer | None = None
         self._forget_timer: Timer | None = None
         self._closed = False
@@ -76,7 +78,7 @@ class StemPool(Generic[T]):
             return self._ready.popleft()
         waiter: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
-        if len(self._tasks) < len(self._waiting):
+        if self._under_way < len(self._waiting):
             self._begin()
         try:
             return await waiter
@@ -114,17 +116,21 @@ class StemPool(Generic[T]):
 
     def fill(self) -> None:
         """Begin to prepare up to the target, one after the other."""
-        if not self._closed and not self._tasks and len(self._ready) < self._target:
+        if not self._closed and not self._under_way and len(self._ready) < self._target:
             self._begin()
 
     def _begin(self) -> None:
+        self._under_way += 1
         task = asyncio.get_running_loop().create_task(self._prepare_one())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _prepare_one(self) -> None:
         try:
-            stem = await self._prepare()
+            try:
+                stem = await self._prepare()
+            finally:
+                self._under_way -= 1
         except Exception as error:  # noqa: BLE001 (told to whoever waits; otherwise logged and tried again later)
             self._fail(error)
             return

@@ -152,6 +152,28 @@ def test_a_stem_handed_over_in_the_moment_of_cancellation_is_not_lost() -> None:
     play(scenario)
 
 
+def test_who_comes_in_the_moment_of_a_delivery_is_prepared_for() -> None:
+    """A preparation that has delivered is not counted on by the next: for that one another begins at once."""
+
+    async def scenario(bench: Workbench) -> None:
+        pool = bench.pool()
+
+        async def finish_the_second() -> None:
+            assert len(bench.under_way) == 1
+            await bench.finish("b")
+
+        async with asyncio.TaskGroup() as group:
+            first = taker(pool, group)
+            await settle()
+            bench.under_way.pop(0).set_result("a")
+            await asyncio.sleep(0)  # the preparation has delivered; nothing else has run
+            group.create_task(settle()).add_done_callback(lambda _: group.create_task(finish_the_second()))
+            assert await pool.take() == "b"
+        assert first.result() == "a"
+
+    play(scenario)
+
+
 def test_failure_reaches_one_waiter_and_only_that() -> None:
     """What preparing raised is raised to the oldest waiter; the others go on waiting for theirs."""
 
