@@ -315,7 +315,7 @@ def namespace_sandbox(
     endpoint: Callable[[], asyncio.Protocol] = asyncio.Protocol,
 ) -> NamespaceSandbox:
     """The sandbox as midge makes it; call it in the loop."""
-    limits = Limits(stems_per_runtime=1, stems_after_burst=1)
+    limits = Limits(stems_per_runtime=1, forked_stems_per_runtime=1, stems_after_burst=1, cells_per_runtime=2)
     return NamespaceSandbox(
         programs=catalogue(preload),
         endpoint=lambda: endpoint,

@@ -13,6 +13,7 @@ from harness.environments import Driven, Workshop, namespace_sandbox, workshop, 
 
 from midge.model.limits import Limits
 from midge.sandbox.cgroups import NoCgroups, open_cgroups
+from midge.sandbox.namespaces import NamespaceSandbox
 
 pytestmark = pytest.mark.needs("namespaces")
 
@@ -39,7 +40,8 @@ def shop(request: pytest.FixtureRequest) -> Iterator[Workshop]:
 
 
 def held_by_groups(shop: Workshop) -> bool:
-    return not isinstance(getattr(shop.sandbox, "_cgroups"), NoCgroups)  # noqa: B009 (private, and that is the point)
+    assert isinstance(shop.sandbox, NamespaceSandbox)
+    return shop.sandbox.limits_memory
 
 
 def with_neighbour(shop: Workshop, tmp_path: Path, source: str, event: Any, **settings: Any) -> tuple[Driven, Any]:

@@ -78,9 +78,13 @@ class Limits:
 
     # environments
     stems_per_runtime: int = 3
-    """Environments that wait, half started, for a function of their runtime."""
+    """Environments whose runtime waits, half started, for a function."""
+    forked_stems_per_runtime: int = 8
+    """The same where runtimes are forked, which share most of their memory: 1.5 MiB each of a Python's."""
     stems_after_burst: int = 64
     """As many as this wait for a minute after that many were asked for within a second."""
+    cells_per_runtime: int = 64
+    """Environments that wait for a runtime to be forked into them: 0.1 MiB each, and 0.3 of the kernel's."""
     idle_environment_seconds: float = 600.0
     provisioned_retry_seconds: float = 60.0
     """How long provisioned environments wait for another attempt after one could not be initialised."""

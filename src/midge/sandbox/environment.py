@@ -1,6 +1,6 @@
 """One namespaced environment from midge's side: its control socket, its listeners, its output, its end.
 
-``Stem`` is the environment before it has a function, ``NamespacedEnvironment`` after. See ``inside/init.py`` for the
+``Cell`` is the environment before it has a function, ``NamespacedEnvironment`` after. See ``inside/init.py`` for the
 messages. What comes over the control socket is only believed about the environment itself.
 """
 
@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import json
 import os
+import select
 import signal
 import socket
 from collections.abc import Callable
@@ -23,20 +24,22 @@ _DRAIN_READS = 17
 """What the largest pipe that a user may have holds, and one: who writes all the time does not hold us up for ever."""
 
 
-class Stem:
-    """An isolated environment that has no function yet."""
+class Cell:
+    """An isolated environment that has no function yet, with a runtime in it or without."""
 
-    def __init__(
-        self, pid_descriptor: int, control: socket.socket, cgroup: Cgroup, endpoint: Callable[[], asyncio.Protocol]
-    ) -> None:
-        self.control = control
+    def __init__(self, cgroup: Cgroup, endpoint: Callable[[], asyncio.Protocol]) -> None:
+        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.control.setblocking(False)
         self.cgroup = cgroup
+        self.for_runtime = [theirs.detach(), *cgroup.process_lists()]
+        """Descriptors for the runtime: the other end of ``control``, once it is ready that of the output, the lists."""
         self.on_runtime_ended: Callable[[dict[str, Any]], None] = self._keep_end
         self.runtime_end: dict[str, Any] | None = None
         self.output = -1
+        self.pid_descriptor = -1
+        """Of its init."""
         self.runtime_api: Callable[[], asyncio.Protocol] = asyncio.Protocol
         self._endpoint = endpoint
-        self.pid_descriptor = pid_descriptor
         self._servers: list[asyncio.Server] = []
 
     def _keep_end(self, end: dict[str, Any]) -> None:
@@ -44,11 +47,8 @@ class Stem:
         self.runtime_end = end
         self.kill()
 
-    async def become_ready(self) -> list[int]:
-        """Let it go on, now that its user is mapped, until it waits for its function. Raises SandboxError.
-
-        Returns the descriptors for a runtime that is forked into it, which the caller closes.
-        """
+    async def become_ready(self) -> None:
+        """Let init go on, now that its user is mapped, until all is prepared. Raises SandboxError."""
         loop = asyncio.get_running_loop()
         self.control.send(b'{"go": true}')
         readable: asyncio.Future[None] = loop.create_future()
@@ -57,15 +57,28 @@ class Stem:
             await readable
         finally:
             loop.remove_reader(self.control.fileno())
-        message, descriptors, _, _ = socket.recv_fds(self.control, _MESSAGE_BYTES, 5)
-        if len(descriptors) < 3:
+        message, descriptors, _, _ = socket.recv_fds(self.control, _MESSAGE_BYTES, 4)
+        if len(descriptors) < 4:
             raise SandboxError(f"an environment could not be prepared: {message.decode() or 'it ended'}")
         api, endpoint = (socket.socket(fileno=descriptor) for descriptor in descriptors[:2])
-        self.output = descriptors[2]
+        self.output, output_end = descriptors[2:]
+        self.for_runtime.insert(1, output_end)
         os.set_blocking(self.output, False)
         self._servers.append(await loop.create_server(lambda: self.runtime_api(), sock=api))  # noqa: PLW0108 (replaced later)
         self._servers.append(await loop.create_server(self._endpoint, sock=endpoint))
-        return descriptors[3:]
+
+    @property
+    def ended(self) -> bool:
+        """Whether its init has ended, and all that was inside with it."""
+        poll = select.poll()
+        poll.register(self.pid_descriptor, select.POLLIN)
+        return bool(poll.poll(0))
+
+    def let_go(self) -> None:
+        """Close what the runtime has by now: so the end of its environment shows."""
+        for descriptor in self.for_runtime:
+            os.close(descriptor)
+        self.for_runtime.clear()
 
     def kill(self) -> None:
         """End every process in it; harmless when they have ended."""
@@ -82,6 +95,7 @@ class Stem:
             if descriptor >= 0:
                 os.close(descriptor)
         self.output = self.pid_descriptor = -1
+        self.let_go()
         self.control.close()
 
 
@@ -93,39 +107,39 @@ def _resolve(future: asyncio.Future[None]) -> None:
 class NamespacedEnvironment:
     """An environment with its function: implements ``port.SandboxedEnvironment``."""
 
-    def __init__(self, stem: Stem, request: StartRequest, on_ended: Callable[["NamespacedEnvironment"], None]) -> None:
-        self.stem = stem
+    def __init__(self, cell: Cell, request: StartRequest, on_ended: Callable[["NamespacedEnvironment"], None]) -> None:
+        self.cell = cell
         self._request = request
         self._on_ended = on_ended
         self._exit: ProcessExit | None = None
         self._ended = False
         self._loop = asyncio.get_running_loop()
-        stem.runtime_api = request.runtime_api
-        stem.on_runtime_ended = self._on_runtime_ended
-        self._loop.add_reader(stem.control.fileno(), self._on_control)
-        self._loop.add_reader(stem.output, self._on_output)
+        cell.runtime_api = request.runtime_api
+        cell.on_runtime_ended = self._on_runtime_ended
+        self._loop.add_reader(cell.control.fileno(), self._on_control)
+        self._loop.add_reader(cell.output, self._on_output)
 
     def assign(self, place: dict[str, Any], assignment: dict[str, Any]) -> None:
-        """Bind the function's code and layers (``place`` is for init) and let the runtime start. Raises OSError."""
-        self.stem.cgroup.limit_memory(self._request.memory_size_mb)
+        """Bind the function's code and layers (``place`` says where) and let the runtime start. Raises OSError."""
+        self.cell.cgroup.limit_memory(self._request.memory_size_mb)
         with mounts.open_packages(self._request.roots()) as packages:
             message = b"%b\n%b\n" % (json.dumps(place).encode(), json.dumps(assignment).encode())
-            socket.send_fds(self.stem.control, [message], packages)
+            socket.send_fds(self.cell.control, [message], packages)
 
     def _on_output(self) -> None:
         try:
-            data = os.read(self.stem.output, _OUTPUT_BYTES)
+            data = os.read(self.cell.output, _OUTPUT_BYTES)
         except BlockingIOError:
             return
         if data:
             self._request.on_output(data)
         else:
-            self._loop.remove_reader(self.stem.output)
+            self._loop.remove_reader(self.cell.output)
 
     def drain_output(self) -> None:
         for _ in range(0 if self._ended else _DRAIN_READS):
             try:
-                data = os.read(self.stem.output, _OUTPUT_BYTES)
+                data = os.read(self.cell.output, _OUTPUT_BYTES)
             except BlockingIOError:
                 return
             if data:
@@ -135,7 +149,7 @@ class NamespacedEnvironment:
 
     def _on_control(self) -> None:
         try:
-            message = self.stem.control.recv(_MESSAGE_BYTES)
+            message = self.cell.control.recv(_MESSAGE_BYTES)
         except BlockingIOError:
             return
         except ConnectionError:
@@ -151,25 +165,25 @@ class NamespacedEnvironment:
     def abandon(self) -> None:
         """It could not be given its function: nothing more is told of it."""
         self._ended = True
-        self._loop.remove_reader(self.stem.control.fileno())
-        self._loop.remove_reader(self.stem.output)
+        self._loop.remove_reader(self.cell.control.fileno())
+        self._loop.remove_reader(self.cell.output)
 
     def _end(self) -> None:
         if self._ended:
             return
         self.drain_output()
         self.abandon()
-        out_of_memory = self.stem.cgroup.out_of_memory()
+        out_of_memory = self.cell.cgroup.out_of_memory()
         ended = self._exit or ProcessExit(code=0, signal=signal.SIGKILL)
-        self.stem.close()
+        self.cell.close()
         self._on_ended(self)
         self._request.on_exit(ProcessExit(code=ended.code, signal=ended.signal, out_of_memory=out_of_memory))
 
     def kill(self) -> None:
-        self.stem.kill()
+        self.cell.kill()
 
     def memory_peak_bytes(self) -> int | None:
-        return self.stem.cgroup.memory_peak_bytes()
+        return self.cell.cgroup.memory_peak_bytes()
 
 
 def _exit_of(message: bytes) -> ProcessExit | None:

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -136,7 +136,7 @@ def _close(descriptors: list[int]) -> None:
 class Zygote:
     """The zygote processes of one runtime: ``inits``, and ``runtimes`` where the runtime can be forked."""
 
-    def __init__(self, program: Program, settings: dict[str, Any]) -> None:
+    def __init__(self, program: Program, settings: Mapping[str, Any]) -> None:
         self._program = program
         self._settings = settings
         self.inits = Forker()
@@ -153,6 +153,7 @@ class Zygote:
             pass_fds=[end.fileno() for end in theirs],
             stdin=subprocess.DEVNULL,
             env=environment,
+            start_new_session=True,  # a Ctrl-C at the terminal is midge's to act on
         )
         for end in theirs:
             end.close()
@@ -180,7 +181,7 @@ class Zygote:
         then = {
             **layout,
             "command": command,
-            "environment": dict(self._program.environment),
+            "environment": {**self._program.environment, "LD_BIND_NOW": "1"},  # once here, not in each child
         }
         return [*start, _RUN_ROOT, str(INSIDE_FILES), json.dumps(then)]
 

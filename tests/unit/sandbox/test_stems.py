@@ -9,6 +9,8 @@ import pytest
 from midge.clock import VirtualClock
 from midge.sandbox.stems import StemPool
 
+PAUSE_SECONDS = 0.5
+
 
 class Workbench:
     """Prepares numbered stems, each when the test says so."""
@@ -19,7 +21,9 @@ class Workbench:
         self.clock = VirtualClock()
 
     def pool(self, least: int = 0, most: int = 8) -> StemPool[str]:
-        return StemPool(self._prepare, self.discarded.append, self.clock, least=least, most=most)
+        return StemPool(
+            self._prepare, self.discarded.append, self.clock, least=least, most=most, pause_seconds=PAUSE_SECONDS
+        )
 
     async def _prepare(self) -> str:
         future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -30,6 +34,27 @@ class Workbench:
         """The oldest preparation ends well."""
         self.under_way.pop(0).set_result(name)
         await settle()
+
+    async def refill_from_empty(self, pool: StemPool[str], *names: str) -> None:
+        """As ``refill``, of a new pool: begun now."""
+        pool.fill()
+        await settle()
+        await self.finish(names[0])
+        for name in names[1:]:
+            self.clock.advance(PAUSE_SECONDS)
+            await settle()
+            await self.finish(name)
+
+    async def refill(self, *names: str) -> None:
+        """Time passes, and what is prepared meanwhile is prepared well, one after the other."""
+        for name in names:
+            self.clock.advance(PAUSE_SECONDS)
+            await settle()
+            assert len(self.under_way) == 1
+            await self.finish(name)
+        self.clock.advance(PAUSE_SECONDS)
+        await settle()
+        assert self.under_way == []
 
     async def fail(self, error: Exception) -> None:
         self.under_way.pop(0).set_exception(error)
@@ -127,6 +152,28 @@ def test_a_stem_handed_over_in_the_moment_of_cancellation_is_not_lost() -> None:
     play(scenario)
 
 
+def test_who_comes_in_the_moment_of_a_delivery_is_prepared_for() -> None:
+    """A preparation that has delivered is not counted on by the next: for that one another begins at once."""
+
+    async def scenario(bench: Workbench) -> None:
+        pool = bench.pool()
+
+        async def finish_the_second() -> None:
+            assert len(bench.under_way) == 1
+            await bench.finish("b")
+
+        async with asyncio.TaskGroup() as group:
+            first = taker(pool, group)
+            await settle()
+            bench.under_way.pop(0).set_result("a")
+            await asyncio.sleep(0)  # the preparation has delivered; nothing else has run
+            group.create_task(settle()).add_done_callback(lambda _: group.create_task(finish_the_second()))
+            assert await pool.take() == "b"
+        assert first.result() == "a"
+
+    play(scenario)
+
+
 def test_failure_reaches_one_waiter_and_only_that() -> None:
     """What preparing raised is raised to the oldest waiter; the others go on waiting for theirs."""
 
@@ -175,18 +222,49 @@ def test_it_refills_after_a_pause() -> None:
 
     async def scenario(bench: Workbench) -> None:
         pool = bench.pool(least=2)
-        pool.fill()
-        await settle()
-        await bench.finish("a")
-        await bench.finish("b")
-        bench.clock.advance(1)
-        await settle()
+        await bench.refill_from_empty(pool, "a", "b")
         assert await pool.take() == "a"
+        bench.clock.advance(PAUSE_SECONDS * 0.9)
         await settle()
         assert bench.under_way == []
-        bench.clock.advance(0.1)
+        bench.clock.advance(PAUSE_SECONDS * 0.2)
         await settle()
         assert len(bench.under_way) == 1
+
+    play(scenario)
+
+
+def test_a_refill_under_way_does_not_cut_the_pause_short() -> None:
+    """When a stem is taken while another is prepared that nobody waits for, no further one begins before the pause."""
+
+    async def scenario(bench: Workbench) -> None:
+        pool = bench.pool(least=4)
+        await bench.refill_from_empty(pool, "a")
+        bench.clock.advance(PAUSE_SECONDS)
+        await settle()
+        assert await pool.take() == "a"
+        await bench.finish("b")
+        bench.clock.advance(PAUSE_SECONDS * 0.9)
+        await settle()
+        assert bench.under_way == []
+        bench.clock.advance(PAUSE_SECONDS * 0.2)
+        await settle()
+        assert len(bench.under_way) == 1
+
+    play(scenario)
+
+
+def test_it_refills_one_by_one() -> None:
+    """What nobody waits for is prepared one after the other, up to the least."""
+
+    async def scenario(bench: Workbench) -> None:
+        pool = bench.pool(least=3)
+        pool.fill()
+        await settle()
+        assert len(bench.under_way) == 1
+        await bench.finish("a")
+        await bench.refill("b", "c")
+        assert pool.ready == 3
 
     play(scenario)
 
@@ -201,11 +279,7 @@ def test_who_has_seen_a_burst_is_ready_for_the_next_for_a_while() -> None:
             await settle()
             for task in takers:
                 await bench.finish(task.get_name())
-        bench.clock.advance(0.1)
-        await settle()
-        assert len(bench.under_way) == 3
-        for name in ("a", "b", "c"):
-            await bench.finish(name)
+        await bench.refill("a", "b", "c")
         assert pool.ready == 3
         bench.clock.advance(61)
         assert pool.ready == 1

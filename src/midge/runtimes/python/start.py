@@ -39,6 +39,7 @@ def preload(modules: list[str]) -> None:
         if "." not in name and file.startswith(runtime + "/") and "/.midge/" not in file:
             _preloaded.add(name)
     _preloaded.difference_update(_CLIENT)
+    os.environ.clear()  # what is set here is not the function's; each child would have to do it
 
 
 def _yield_to_function(task_root: str) -> None:
@@ -73,8 +74,8 @@ def _go(handler: str, task_root: str) -> None:
 
 def run(assignment: dict[str, Any]) -> None:
     """Go on as the function of ``assignment`` in this forked process; returns when the runtime ends."""
-    os.environ.clear()
-    os.environ.update(assignment["environment"])
+    for name, value in assignment["environment"].items():
+        os.environ[name] = value
     _yield_to_function(assignment["task_root"])
     import time
 

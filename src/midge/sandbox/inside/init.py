@@ -1,20 +1,21 @@
 """The first process of an execution environment: prepares its namespaces, binds its function, and outlives the runtime.
 
-It keeps its capabilities, which reach no further than the environment's own namespaces, until the environment has been
-assigned to a function and the function's code is mounted; no function code runs before that. Then it drops them, and
-only reaps orphans. When it ends, the kernel ends everything inside.
+Where a runtime is to be forked into its environment (``joined``) its work is done with that, and it becomes as small
+as it can; the runtime mounts its function's code. Else it starts the runtime and keeps its capabilities, which reach no
+further than the environment's own namespaces, until the environment has been assigned to a function and its code is
+mounted; no function code runs before that. When it ends, the kernel ends everything inside.
 
 Messages on the control socket (JSON, one per packet):
   midge: {"go": true}            its user is mapped
-  init:  {"ready": true}         + listeners on 127.0.0.1:9001 and the AWS endpoint's port, the read end of the output;
-                                 for a runtime that is forked into here: + the end of the assignment, that of the output
-  midge: {"mounts": [...], ...}  + a line for the runtime's process, + one mount per entry of "mounts"
-  init:  {"exit": 0, "signal": null}   how the runtime's process ended
+  init:  {"ready": true}         + listeners on 127.0.0.1:9001 and the AWS endpoint's port, both ends of the output
+  midge: {"mounts": [...], ...}  + a line for the runtime's process, + one mount per entry of "mounts";
+                                 to whoever mounts, init or the runtime
+  init:  {"exit": 0, "signal": null}   how the runtime's process ended, if that is init's
+The socket's end, which init holds as long as it lives, is the environment's.
 """
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import resource
@@ -30,24 +31,16 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 USER_ID = stem.USER_ID
-MESSAGE_BYTES = 262144
 _OWN_LIMITS = {"NPROC": 0, "FSIZE": 0, "NOFILE": 16, "DATA": 64 << 20, "CORE": 0}
 """What this process may still do itself: it lives outside the environment's cgroups."""
-_FILES_PER_MB = 256
 _SETTLING_SECONDS = 1.0
-"""How long init waits before it makes itself small: the processor is the function's first."""
-_MOUNTED = kernel.MS_BIND | kernel.MS_REMOUNT | kernel.MS_RDONLY | kernel.MS_NOSUID | kernel.MS_NODEV
-
-
-def _size_options(size_mb: int) -> str:
-    """Files cost the kernel memory even when they are empty: as many as a disk of that size would take."""
-    return f"size={size_mb}m,nr_inodes={size_mb * _FILES_PER_MB}"
+"""How long init waits before it shuts itself in: the processor is the function's first."""
 
 
 def _private_places(settings: dict[str, Any]) -> None:
     flags = kernel.MS_NOSUID | kernel.MS_NODEV
     kernel.mount("proc", "/proc", "proc", flags | kernel.MS_NOEXEC)
-    kernel.mount("tmpfs", "/tmp", "tmpfs", flags, "mode=700," + _size_options(settings["ephemeral_storage_mb"]))
+    kernel.mount("tmpfs", "/tmp", "tmpfs", flags, "mode=700," + stem.size_options(settings["ephemeral_storage_mb"]))
     socket.sethostname("localhost")
 
 
@@ -65,23 +58,6 @@ def _let_go_of_standard_streams() -> None:
     for descriptor in (0, 1, 2):
         os.dup2(null, descriptor)
     os.close(null)
-
-
-def _accept_assignment(control: socket.socket, settings: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-    """Mount what the function consists of; returns what concerns this process, and what the runtime's is to be told."""
-    message, mounts, _, _ = socket.recv_fds(control, MESSAGE_BYTES, 16)
-    if not message:
-        os._exit(0)
-    line, _, for_runtime = message.partition(b"\n")
-    place = json.loads(line)
-    size = place["ephemeral_storage_mb"]
-    if size != settings["ephemeral_storage_mb"]:
-        kernel.mount(None, "/tmp", None, kernel.MS_REMOUNT | kernel.MS_NOSUID | kernel.MS_NODEV, _size_options(size))
-    for descriptor, target in zip(mounts, place["mounts"]):
-        kernel.move_mount(descriptor, target)
-        kernel.mount(None, target, None, _MOUNTED)
-        os.close(descriptor)
-    return place, for_runtime
 
 
 def _reap(control: socket.socket, runtime_pid: int | None) -> None:
@@ -126,8 +102,8 @@ def _become_small() -> None:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
-def _prepare(control: socket.socket, settings: dict[str, Any]) -> tuple[int, int, int]:
-    """Make the place fit to live in; returns the write ends of the assignment and the output, and the read end."""
+def _prepare(control: socket.socket, settings: dict[str, Any]) -> None:
+    """Make the place fit to live in, as far as nobody is told of it."""
     kernel.die_with_parent()
     control.setblocking(True)
     if not control.recv(64):
@@ -136,42 +112,53 @@ def _prepare(control: socket.socket, settings: dict[str, Any]) -> tuple[int, int
     _private_places(settings)
     kernel.loopback_up()
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
-    api, endpoint = _listener(9001), _listener(settings["endpoint_port"])
-    output_read, output_write = os.pipe()
-    assignment_read, assignment_write = os.pipe()
-    handed_out = [api.fileno(), endpoint.fileno(), output_read]
-    if settings["joined"]:
-        handed_out += [assignment_read, output_write]
-    socket.send_fds(control, [b'{"ready": true}'], handed_out)
-    return assignment_read, assignment_write, output_write
 
 
-def _live(control: socket.socket, cgroups: list[int], settings: dict[str, Any]) -> None:
-    assignment_read, assignment_write, output = _prepare(control, settings)
-    runtime_pid = None
-    if settings["joined"]:
-        stem.close_all_but(control.fileno(), assignment_write)
-    else:
-        stem.close_all_but(control.fileno(), assignment_read, assignment_write, output, *cgroups)
-        runtime_pid = os.fork()
-        if runtime_pid == 0:
-            stem.main([assignment_read, output, *cgroups], settings, None)
-        stem.close_all_but(control.fileno(), assignment_write)
+def _tell_that_ready(control: socket.socket, settings: dict[str, Any], output_read: int, output_write: int) -> None:
+    with _listener(9001) as api, _listener(settings["endpoint_port"]) as endpoint:
+        handed_out = [api.fileno(), endpoint.fileno(), output_read, output_write]
+        socket.send_fds(control, [b'{"ready": true}'], handed_out)
+
+
+def _close_itself() -> None:
+    """Function code runs as the same user: nothing of ours is open to it."""
     _let_go_of_standard_streams()
     kernel.forswear_capabilities()
-    kernel.prctl(kernel.PR_SET_DUMPABLE, 0)  # function code runs as the same user: nothing of ours is open to it
-    place, for_runtime = _accept_assignment(control, settings)
-    if runtime_pid is not None:
-        stem.limit_data(runtime_pid, place["data_limit_bytes"])
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
+
+
+def _hold(control: socket.socket, settings: dict[str, Any]) -> None:
+    """Keep the namespaces for a runtime that is forked into them."""
+    _close_itself()
+    kernel.drop_capabilities()
+    _tell_that_ready(control, settings, *os.pipe())
+    stem.close_all_but(control.fileno())
+    _limit_itself()
+    settings["seccomp"].load()
+    _become_small()
+    _reap(control, None)
+
+
+def _accompany(control: socket.socket, cgroups: list[int], settings: dict[str, Any]) -> None:
+    """Start the runtime, and tell how it ends."""
+    output_read, output_write = os.pipe()
+    assignment_read, assignment_write = os.pipe()
+    runtime_pid = os.fork()
+    if runtime_pid == 0:
+        stem.close_all_but(assignment_read, output_write, *cgroups)
+        stem.execute([assignment_read, output_write, *cgroups], settings)
+    _tell_that_ready(control, settings, output_read, output_write)
+    stem.close_all_but(control.fileno(), assignment_write)
+    _close_itself()
+    place, for_runtime = stem.accept_assignment(control)
+    stem.limit_data(runtime_pid, place["data_limit_bytes"])
     os.write(assignment_write, for_runtime)
     os.close(assignment_write)
     # Nobody waits for the rest: this process takes nothing from function code, which cannot reach it either.
     kernel.drop_capabilities()
     _limit_itself()
     signal.sigtimedwait([signal.SIGCHLD], _SETTLING_SECONDS)  # less if the runtime ends meanwhile: midge wants to know
-    kernel.load_seccomp(base64.b64decode(settings["seccomp"]))
-    if settings["joined"]:
-        _become_small()
+    settings["seccomp"].load()
     _reap(control, runtime_pid)
 
 
@@ -179,7 +166,11 @@ def main(control: socket.socket, cgroups: list[int], settings: dict[str, Any]) -
     """Live the environment's life; never returns."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
-        _live(control, cgroups, settings)
+        _prepare(control, settings)
+        if settings["joined"]:
+            _hold(control, settings)
+        else:
+            _accompany(control, cgroups, settings)
     except BaseException as error:  # the last thing this process can do is to say why
         control.send(json.dumps({"failed": repr(error)}).encode())
     finally:

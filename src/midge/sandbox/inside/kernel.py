@@ -53,6 +53,8 @@ _NUMBERS = {
     "aarch64": {"clone": 220, "pivot_root": 41, "open_tree": 428, "move_mount": 429},
 }
 _CALL = _NUMBERS.get(platform.machine(), {})
+_CAPABILITIES_HEADER = struct.pack("Ii", 0x20080522, 0)
+_NO_CAPABILITIES = bytes(24)
 _libc = ctypes.CDLL(None, use_errno=True)
 _ulong = ctypes.c_ulong
 
@@ -142,16 +144,21 @@ def forswear_capabilities() -> None:
 
 def drop_capabilities() -> None:
     """Give up every capability held."""
-    header = struct.pack("Ii", 0x20080522, 0)
-    _check(_libc.capset(header, bytes(24)), "capset")
+    _check(_libc.capset(_CAPABILITIES_HEADER, _NO_CAPABILITIES), "capset")
 
 
-def load_seccomp(program: bytes) -> None:
-    """Install a filter, given as the bytes of its ``struct sock_filter`` array; needs no_new_privs."""
-    buffer = ctypes.create_string_buffer(program, len(program))
-    header = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(buffer))
-    pointer = ctypes.create_string_buffer(header, len(header))
-    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.addressof(pointer))
+class SeccompFilter:
+    """A filter, given as the bytes of its ``struct sock_filter`` array, made once by who forks those that load it."""
+
+    def __init__(self, program: bytes) -> None:
+        self._program = ctypes.create_string_buffer(program, len(program))
+        header = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(self._program))
+        self._header = ctypes.create_string_buffer(header, len(header))
+        self._address = ctypes.addressof(self._header)
+
+    def load(self) -> None:
+        """Install it; needs no_new_privs."""
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, self._address)
 
 
 def loopback_up() -> None:

@@ -49,7 +49,7 @@ def _nested_user_namespace() -> None:
 
 def _seccomp() -> None:
     kernel.forswear_capabilities()
-    kernel.load_seccomp(bytes.fromhex(sys.argv[1]))
+    kernel.SeccompFilter(bytes.fromhex(sys.argv[1])).load()
 
 
 STEPS = {

@@ -1,16 +1,19 @@
-"""The runtime's process before it knows its function: gives up its rights, then waits to be assigned.
+"""The runtime's process before it knows its function, and how an environment is bound to that.
 
-Forked runtimes go on inside this process (``entry``), others exec: at once, when the interpreter itself can wait
-(``command``), or on assignment, when everything depends on the function (a ``bootstrap``, an interpreter's variables).
+Forked runtimes go on inside this process (``entry``). They keep their capabilities, which reach no further than the
+environment's own namespaces, until they have been assigned and have mounted the function's code; no function code runs
+before that. Others have given them up when they exec: at once, when the interpreter itself can wait (``command``), or
+on assignment, when everything depends on the function (a ``bootstrap``, an interpreter's variables); init mounts for
+them.
 """
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import resource
 import signal
+import socket
 import sys
 import traceback
 
@@ -18,6 +21,7 @@ import kernel
 
 TYPE_CHECKING = False  # importing typing would cost every environment its memory
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, NoReturn, Protocol
 
     class Entry(Protocol):
@@ -30,6 +34,9 @@ if TYPE_CHECKING:
 
 USER_ID = 993
 ASSIGNMENT_DESCRIPTOR = 3
+MESSAGE_BYTES = 262144
+_FILES_PER_MB = 256
+_MOUNTED = kernel.MS_BIND | kernel.MS_REMOUNT | kernel.MS_RDONLY | kernel.MS_NOSUID | kernel.MS_NODEV
 
 
 def become_unprivileged_user() -> None:
@@ -68,25 +75,47 @@ def _enter_cgroups(process_lists: list[int]) -> None:
         os.close(descriptor)
 
 
-def _give_up_rights(settings: dict[str, Any]) -> None:
-    with open("/proc/self/oom_score_adj", "w", encoding="utf-8") as file:
-        file.write("500")
+def size_options(size_mb: int) -> str:
+    """Files cost the kernel memory even when they are empty: as many as a disk of that size would take."""
+    return f"size={size_mb}m,nr_inodes={size_mb * _FILES_PER_MB}"
+
+
+def accept_assignment(control: socket.socket) -> tuple[dict[str, Any], bytes]:
+    """Mount what the function consists of; returns where that is, and what the runtime is to be told, a line of JSON."""
+    message, mounts, _, _ = socket.recv_fds(control, MESSAGE_BYTES, 16)
+    if not message:
+        os._exit(0)
+    line, _, for_runtime = message.partition(b"\n")
+    place = json.loads(line)
+    if place["resize"]:
+        size = size_options(place["ephemeral_storage_mb"])
+        kernel.mount(None, "/tmp", None, kernel.MS_REMOUNT | kernel.MS_NOSUID | kernel.MS_NODEV, size)
+    for descriptor, target in zip(mounts, place["mounts"]):
+        kernel.move_mount(descriptor, target)
+        kernel.mount(None, target, None, _MOUNTED)
+        os.close(descriptor)
+    return place, for_runtime
+
+
+def _be_limited(settings: dict[str, Any]) -> None:
+    descriptor = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
+    os.write(descriptor, b"500")
+    os.close(descriptor)
     for name, value in settings["limits"].items():
         resource.setrlimit(getattr(resource, name), (value, value))
     kernel.forswear_capabilities()
+
+
+def _give_up_rights(settings: dict[str, Any]) -> None:
     kernel.drop_capabilities()
-    kernel.load_seccomp(base64.b64decode(settings["seccomp"]))
+    settings["seccomp"].load()
 
 
-def _arrange_descriptors(assignment_read: int, output: int) -> None:
+def _arrange_streams(output: int) -> None:
     null = os.open("/dev/null", os.O_RDONLY)
     os.dup2(null, 0)
     os.dup2(output, 1)
     os.dup2(output, 2)
-    if assignment_read != ASSIGNMENT_DESCRIPTOR:
-        os.dup2(assignment_read, ASSIGNMENT_DESCRIPTOR)
-    os.set_inheritable(ASSIGNMENT_DESCRIPTOR, True)
-    os.closerange(ASSIGNMENT_DESCRIPTOR + 1, 4096)
 
 
 def _read_assignment() -> dict[str, Any]:
@@ -97,30 +126,51 @@ def _read_assignment() -> dict[str, Any]:
     return json.loads(line)
 
 
-def _run(descriptors: list[int], settings: dict[str, Any], entry: Entry | None) -> None:
+def _execute(descriptors: list[int], settings: dict[str, Any]) -> None:
+    """Descriptors: the assignment, the output, the cgroups' process lists."""
     assignment_read, output, *process_lists = descriptors
     _enter_cgroups(process_lists)
     os.setsid()
-    _arrange_descriptors(assignment_read, output)
+    _arrange_streams(output)
+    if assignment_read != ASSIGNMENT_DESCRIPTOR:
+        os.dup2(assignment_read, ASSIGNMENT_DESCRIPTOR)
+    os.set_inheritable(ASSIGNMENT_DESCRIPTOR, True)
+    close_all_but(ASSIGNMENT_DESCRIPTOR)
+    _be_limited(settings)
     _give_up_rights(settings)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
-    if entry is None and settings["command"] is not None:
+    if settings["command"] is not None:
         os.chdir("/")
         os.execve(settings["command"][0], settings["command"], settings["command_environment"])
     assignment = _read_assignment()
     limit_data(0, assignment["data_limit_bytes"])
     os.chdir(assignment["task_root"])
-    if assignment["command"] is not None:
-        os.execve(assignment["command"][0], assignment["command"], assignment["environment"])
-    assert entry is not None
+    os.execve(assignment["command"][0], assignment["command"], assignment["environment"])
+
+
+def _join(pid_descriptor: int, namespaces: int, descriptors: list[int], settings: dict[str, Any], entry: Entry) -> None:
+    """Descriptors: the control socket, the output, the cgroups' process lists."""
+    kernel.setns(pid_descriptor, namespaces)
+    become_unprivileged_user()
+    control, output, *process_lists = descriptors
+    _enter_cgroups(process_lists)
+    os.setsid()
+    _arrange_streams(output)
+    close_all_but(control)
+    _be_limited(settings)
+    with socket.socket(fileno=control) as waiting:
+        _, for_runtime = accept_assignment(waiting)
+    _give_up_rights(settings)
+    assignment = json.loads(for_runtime)
+    limit_data(0, assignment["data_limit_bytes"])
+    os.chdir(assignment["task_root"])
     entry.run(assignment)
 
 
-def main(descriptors: list[int], settings: dict[str, Any], entry: Entry | None) -> NoReturn:
-    """Become the runtime; never returns. Descriptors: the assignment, the output, the cgroups' process lists."""
+def _live(life: Callable[[], None]) -> NoReturn:
     code = 1
     try:
-        _run(descriptors, settings, entry)
+        life()
         code = 0
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else 0 if error.code is None else 1
@@ -134,15 +184,13 @@ def main(descriptors: list[int], settings: dict[str, Any], entry: Entry | None) 
         os._exit(code)
 
 
+def execute(descriptors: list[int], settings: dict[str, Any]) -> NoReturn:
+    """Become a runtime that is a program; never returns."""
+    _live(lambda: _execute(descriptors, settings))
+
+
 def join(
     pid_descriptor: int, namespaces: int, descriptors: list[int], settings: dict[str, Any], entry: Entry
 ) -> NoReturn:
     """Move into an environment's namespaces and become its runtime; never returns."""
-    try:
-        kernel.setns(pid_descriptor, namespaces)
-        become_unprivileged_user()
-        close_all_but(*descriptors)
-    except BaseException:
-        os.write(2, traceback.format_exc().encode())
-        os._exit(1)
-    main(descriptors, settings, entry)
+    _live(lambda: _join(pid_descriptor, namespaces, descriptors, settings, entry))

@@ -9,10 +9,12 @@ Arguments: the control sockets' descriptors (the second may be missing), the set
 
 from __future__ import annotations
 
+import base64
 import gc
 import importlib
 import json
 import os
+import select
 import signal
 import socket
 import sys
@@ -91,13 +93,31 @@ def fork_init(request: dict[str, Any], descriptors: list[int], settings: dict[st
 
 
 class RuntimeForker:
-    """Forks the runtime's process of an environment into the namespaces that its init has prepared."""
+    """Forks the runtime's process of an environment into the namespaces that its init has prepared.
 
-    def __init__(self, entry: stem.Entry) -> None:
+    It watches the processes through descriptors, not through a signal's handler: each child would have to undo that,
+    and copy a hundred kilobytes of ours for it.
+    """
+
+    def __init__(self, control: socket.socket, settings: dict[str, Any], entry: stem.Entry) -> None:
+        self._control = control
+        self._settings = settings
         self._entry = entry
+        self._poll = select.poll()
+        self._poll.register(control, select.POLLIN)
+        self._pids: dict[int, int] = {}
 
-    def fork(self, request: dict[str, Any], descriptors: list[int], settings: dict[str, Any]) -> tuple[int, list[int]]:
-        """Descriptors: init's pid, the end of the assignment, that of the output, then the cgroups' process lists."""
+    def serve(self) -> None:
+        """Fork, and report each child that has ended, until the other side goes away."""
+        while True:
+            for descriptor, _ in self._poll.poll():
+                if descriptor in self._pids:
+                    self._tell_of_the_dead(descriptor)
+                elif not serve_one(self._control, self._settings, self._fork):
+                    return
+
+    def _fork(self, request: dict[str, Any], descriptors: list[int], settings: dict[str, Any]) -> tuple[int, list[int]]:
+        """Descriptors: init's pid, the control socket's end, that of the output, then the cgroups' process lists."""
         del request
         init_pid, *passed = descriptors
         # Where children are born. There is no going back, and no need to: nothing else is forked here, and each fork
@@ -105,63 +125,58 @@ class RuntimeForker:
         kernel.setns(init_pid, kernel.CLONE_NEWPID)
         pid = os.fork()
         if pid == 0:
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            signal.signal(signal.SIGINT, signal.default_int_handler)
             stem.join(init_pid, JOINED, passed, settings, self._entry)
+        descriptor = os.pidfd_open(pid)
+        self._pids[descriptor] = pid
+        self._poll.register(descriptor, select.POLLIN)
         return pid, []
 
-
-def serve(control: socket.socket, settings: dict[str, Any], fork: Callable[..., tuple[int, list[int]]]) -> None:
-    """Answer fork requests until the other side goes away."""
-    while True:
-        message, descriptors, _, _ = socket.recv_fds(control, MESSAGE_BYTES, DESCRIPTORS)
-        if not message:
-            return
-        request = json.loads(message)
-        answers: list[int] = []
-        try:
-            pid, answers = fork(request, descriptors, settings)
-            answer = {"pid": pid}
-        except OSError as error:
-            answer = {"error": str(error)}
-        socket.send_fds(control, [json.dumps(answer).encode()], answers)
-        for descriptor in (*descriptors, *answers):
-            os.close(descriptor)
+    def _tell_of_the_dead(self, descriptor: int) -> None:
+        self._poll.unregister(descriptor)
+        os.close(descriptor)
+        pid, status = os.waitpid(self._pids.pop(descriptor), 0)
+        self._control.send(json.dumps({"ended": pid, **stem.describe_end(status)}).encode())
 
 
-def _tell_of_the_dead(control: socket.socket) -> None:
-    """Report each child that has ended; called when one has."""
-    while True:
-        try:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return
-        if pid == 0:
-            return
-        control.send(json.dumps({"ended": pid, **stem.describe_end(status)}).encode())
+def serve_one(control: socket.socket, settings: dict[str, Any], fork: Callable[..., tuple[int, list[int]]]) -> bool:
+    """Answer a fork request; False if the other side has gone away."""
+    message, descriptors, _, _ = socket.recv_fds(control, MESSAGE_BYTES, DESCRIPTORS)
+    if not message:
+        return False
+    request = json.loads(message)
+    answers: list[int] = []
+    try:
+        pid, answers = fork(request, descriptors, settings)
+        answer = {"pid": pid}
+    except OSError as error:
+        answer = {"error": str(error)}
+    socket.send_fds(control, [json.dumps(answer).encode()], answers)
+    for descriptor in (*descriptors, *answers):
+        os.close(descriptor)
+    return True
 
 
 def _serve_runtimes(control: socket.socket, settings: dict[str, Any]) -> NoReturn:
     """Be the second zygote; never returns."""
     kernel.die_with_parent()
-    signal.signal(signal.SIGCHLD, lambda _number, _frame: _tell_of_the_dead(control))
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     entry: Any = importlib.import_module(settings["entry"])
     entry.preload(settings["preload"])
     gc.collect()
     gc.freeze()
-    forker = RuntimeForker(entry)
+    forker = RuntimeForker(control, settings, entry)
     control.send(b'{"ready": true}')
-    serve(control, settings, forker.fork)
+    forker.serve()
     os._exit(0)
 
 
 def main() -> NoReturn:
     kernel.die_with_parent()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children are reaped by the kernel
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C at the terminal is midge's to act on
     *controls, settings = sys.argv[1:]
     controls = [socket.socket(fileno=int(descriptor)) for descriptor in controls]
     settings = json.loads(settings)
+    settings["seccomp"] = kernel.SeccompFilter(base64.b64decode(settings["seccomp"]))
     if settings["layout"] is not None:
         import root
 
@@ -176,7 +191,8 @@ def main() -> NoReturn:
     gc.collect()
     gc.freeze()
     controls[0].send(b'{"ready": true}')
-    serve(controls[0], settings, fork_init)
+    while serve_one(controls[0], settings, fork_init):
+        continue
     os._exit(0)
 
 
