@@ -1,6 +1,7 @@
 """Deploys the function and tries it: ``AWS_ENDPOINT_URL=http://127.0.0.1:4566 python examples/thumbnail/deploy.py``.
 
-The package is app.py and the Pillow that this interpreter has, so the function's runtime is this interpreter's version.
+With a file's path behind it that photograph is used, else one that is computed. The package is app.py and the Pillow
+that this interpreter has, so the function's runtime is this interpreter's version.
 """
 
 import io
@@ -26,11 +27,11 @@ def package() -> bytes:
     return buffer.getvalue()
 
 
-def main() -> None:
+def main(picture: bytes | None = None) -> None:
     """Create bucket and function, send a photograph through it and say what came out."""
     s3, functions = boto3.client("s3"), boto3.client("lambda")
     s3.create_bucket(Bucket="photographs")
-    s3.put_object(Bucket="photographs", Key="garden.jpg", Body=photograph())
+    s3.put_object(Bucket="photographs", Key="garden.jpg", Body=picture or photograph())
     functions.create_function(
         FunctionName="thumbnail",
         Runtime=f"python{sys.version_info.major}.{sys.version_info.minor}",
@@ -47,4 +48,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]).read_bytes() if len(sys.argv) > 1 else None)
