@@ -187,6 +187,7 @@ resource "aws_lambda_provisioned_concurrency_config" "live" {
 
 resource "aws_lambda_runtime_management_config" "main" {
   function_name     = aws_lambda_function.main.function_name
+  qualifier         = "$LATEST"
   update_runtime_on = var.step == 1 ? "Auto" : "FunctionUpdate"
 }
 
