@@ -13,9 +13,10 @@ from functools import partial
 from typing import NoReturn
 
 import msgspec
+import structlog
 
 from midge.invoke.invocation import Invocation, Target
-from midge.invoke.outcome import DRY_RUN, Done
+from midge.invoke.outcome import DRY_RUN, Done, service_failure
 from midge.invoke.router import Router
 from midge.model.errors import ServiceError, invalid_parameter, not_found, not_supported
 from midge.model.functions import FunctionId
@@ -118,8 +119,11 @@ class Invocations:
                 return
         except ServiceError as error:
             done(error)
-            return
-        done(DRY_RUN)
+        except Exception:  # noqa: BLE001 - a mistake of ours must not leave the caller without an answer
+            structlog.get_logger("midge.api").exception("function_not_loaded", function=function.arn)
+            done(service_failure())
+        else:
+            done(DRY_RUN)
 
     @staticmethod
     def _other_type(kind: bytes) -> None:

@@ -32,8 +32,11 @@ async def _load(plane: ControlPlane, function: FunctionId, qualifier: str) -> No
     alias = await store.alias(function, qualifier)
     names = [qualifier] if alias is None else [alias.version, *alias.additional_version_weights]
     for name in names:
-        if (version := await store.version(function, name)) is not None:
-            await take_up(plane, version)
+        # What the router knows is never older than the store; of many first invocations at once one does the work.
+        if not plane.services.router.knows(function, name):
+            version = await store.version(function, name)
+            if version is not None:
+                await take_up(plane, version)
     if alias is not None:
         plane.services.router.put_alias(alias)
 

@@ -468,7 +468,9 @@ def test_a_restart_finds_everything(bench: Bench) -> None:
         await bench.api.load(function, "nothing")
         await bench.api.load(replace(function, name="unknown"), None)
         assert (known(), bench.router.aliases) == ({f"{ARN}:$LATEST": "Active"}, {})
-        await bench.api.load(function, "live")
+        told = len(bench.router.history)
+        await asyncio.gather(*(bench.api.load(function, "live") for _ in range(5)))
+        assert len(bench.router.history) == told + 1
         assert known() == {f"{ARN}:$LATEST": "Active", f"{ARN}:1": "Active"}
         assert list(bench.router.aliases) == [f"{ARN}:live"]
         assert await bench.blobs.digests() == {code_of(make_zip()).digest}

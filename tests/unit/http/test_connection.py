@@ -159,6 +159,8 @@ class Site:
 
     async def load(self, function: FunctionId, qualifier: str | None) -> None:
         """Nothing is stored but what the test lays down here."""
+        if qualifier == "broken":
+            raise RuntimeError("a mistake in loading")
         for version in self.stored.pop(function, []):
             self.world.router.put_version(version, self.world.root)
 
@@ -364,7 +366,7 @@ def test_a_client_that_is_done_is_let_go(tmp_path: Path) -> None:
 
 
 def test_what_was_not_used_since_the_start_is_loaded(tmp_path: Path) -> None:
-    """The first invocation of a function waits until it is loaded, a DryRun as well; what does not exist is not found."""
+    """A function's first invocation waits until it is loaded, a DryRun as well; what is missing or fails is told."""
 
     async def scenario(world: World) -> None:
         site = Site(world)
@@ -374,6 +376,8 @@ def test_what_was_not_used_since_the_start_is_loaded(tmp_path: Path) -> None:
         site.stored[FUNCTION] = [replace(VERSION, version="7")]
         answer = await site.ask(request(f"{INVOKE}?Qualifier=7", b'{"a": 1}'))
         assert (answer.status, answer.headers["x-amz-executed-version"]) == (200, "7")
+        broken = await site.ask(request(f"{INVOKE}?Qualifier=broken"))
+        assert broken.headers["x-amzn-errortype"] == "ServiceException"
         missing = await site.ask(request(f"{INVOKE}?Qualifier=8"))
         assert (missing.status, missing.document()["message"]) == (404, f"Function not found: {FUNCTION.arn}:8")
 
