@@ -12,6 +12,7 @@ import structlog
 
 from midge.api.invocations import Invocations
 from midge.clock import Clock, Timer
+from midge.http.answering import answering
 from midge.http.connection import AwsEndpoint
 from midge.http.gate import Gate
 from midge.http.hosts import HostRules
@@ -50,7 +51,8 @@ class Listener:
     def __init__(self, answerers: Answerers) -> None:
         self.answerers = answerers
         self.renderer = Renderer(answerers.clock)
-        self.tasks = TaskOwner(self._task_failed)
+        self._tasks = TaskOwner(self._task_failed)
+        self.answering = answering(answerers, self.renderer, self._tasks)
         self._connections: set[AwsEndpoint] = set()
         self._server: asyncio.Server | None = None
         self._timer: Timer | None = None
@@ -93,7 +95,7 @@ class Listener:
             self._timer.cancel()
         for connection in list(self._connections):
             connection.abort()
-        await self.tasks.close()
+        await self._tasks.close()
 
     @staticmethod
     def _task_failed(error: BaseException) -> None:
