@@ -22,14 +22,18 @@ from midge.api.code_links import CodeLinks
 from midge.api.dispatch import Api
 from midge.api.invocations import Invocations
 from midge.api.services import ApiServices, CallContext
+from midge.auth.credentials import Credentials
 from midge.auth.scope import Scopes
+from midge.auth.sigv4 import Verifier
 from midge.blobs.directory import DirectoryBlobs
 from midge.blobs.packages import Packages
 from midge.clock import Clock, SystemClock
 from midge.config import Config
 from midge.http.code_page import CodePage
 from midge.http.control import ControlPlane
+from midge.http.function_urls import UrlAccess
 from midge.http.heads import rewrite_head
+from midge.http.hosts import HostRules
 from midge.http.internal import InternalPages
 from midge.http.listener import Answerers, Listener
 from midge.http.relay import Relay
@@ -129,6 +133,7 @@ class _Execution:
     metrics: Metrics
     ids: RequestIds
     clock: Clock
+    credentials: Credentials
 
 
 async def _open(config: Config, stack: AsyncExitStack, *, isolated: bool) -> Listener:
@@ -151,6 +156,7 @@ async def _open(config: Config, stack: AsyncExitStack, *, isolated: bool) -> Lis
         runtimes=execution.catalogue,
         code_links=code_links,
         strict=config.server.strict,
+        url_domain=config.server.domain,
     )
     api = Api(services)
     await api.start()
@@ -200,6 +206,7 @@ def _open_execution(
     sandbox = _sandbox(config, catalogue, clock, listeners, isolated=isolated)
     stack.push_async_callback(sandbox.close)
     metrics, ids = Metrics(clock.monotonic), RequestIds()
+    credentials = Credentials(kept.secret, config.aws.secrets)
     platform = Platform(
         sandbox=sandbox,
         clock=clock,
@@ -209,11 +216,20 @@ def _open_execution(
         concurrency=ConcurrencyBook(config.limits.account_concurrency),
         ids=ids,
         tasks=TaskOwner(partial(_failed, "an environment could not be started")),
+        session_secret=credentials.session_secret,
     )
     pools = EnvironmentPools(platform)
     stack.push_async_callback(pools.close)
     router = Router(pools, random.SystemRandom().random)
-    return _Execution(router=router, pools=pools, catalogue=catalogue, metrics=metrics, ids=ids, clock=clock)
+    return _Execution(
+        router=router,
+        pools=pools,
+        catalogue=catalogue,
+        metrics=metrics,
+        ids=ids,
+        clock=clock,
+        credentials=credentials,
+    )
 
 
 def _listener(
@@ -232,7 +248,11 @@ def _listener(
             invocations=invocations,
             api=control,
             internal=pages,
-            routes=Routes(config.aws.account, config.aws.region),
+            routes=Routes(config.aws.account, config.aws.region, config.server.domain),
+            function_urls=UrlAccess(
+                directory=api.urls, verify=Verifier(execution.credentials.secret_of).verify, domain=config.server.domain
+            ),
+            hosts=HostRules(hosts=(config.server.domain,)),
             scope=Scopes().of_header,
             render_error=control.error,
             ids=execution.ids,

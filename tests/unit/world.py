@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from midge.auth.credentials import Credentials
 from midge.clock import VirtualClock
 from midge.invoke.concurrency import ConcurrencyBook
 from midge.invoke.invocation import Invocation, Target
@@ -75,6 +76,7 @@ class World:
         self.logs = LogWriter(self.directory, self.clock, self.limits)
         self.metrics = Metrics(self.clock.monotonic)
         self.ids = RequestIds()
+        self.credentials = Credentials(b"k" * 32, {"AKID": "secret"})
         self.failures: list[BaseException] = []
         self.platform = Platform(
             sandbox=self.sandbox,
@@ -85,6 +87,7 @@ class World:
             concurrency=ConcurrencyBook(self.limits.account_concurrency),
             ids=self.ids,
             tasks=TaskOwner(self.failures.append),
+            session_secret=self.credentials.session_secret,
         )
         self.pools = EnvironmentPools(self.platform)
         self.random = 0.5

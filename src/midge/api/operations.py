@@ -73,7 +73,7 @@ _MAPPING_SOURCE: Rules = stored(
     "StartingPosition", "StartingPositionTimestamp", "Topics", "Queues", "SelfManagedEventSource"
 )
 _INVOKE_SETTINGS: Rules = stored("MaximumRetryAttempts", "MaximumEventAgeInSeconds", "DestinationConfig")
-_URL_SETTINGS: Rules = stored("AuthType", "Cors", "InvokeMode")
+_URL_SETTINGS: Rules = {**enforced("AuthType", "Cors"), **stored("InvokeMode")}
 
 OPERATIONS: Mapping[str, Operation] = {
     "CreateFunction": Operation(functions.create_function, members.CREATE_FUNCTION),
@@ -275,12 +275,10 @@ OPERATIONS: Mapping[str, Operation] = {
     "CreateFunctionUrlConfig": Operation(
         function_urls.create_function_url_config,
         {**enforced("FunctionName", "Qualifier"), **_URL_SETTINGS},
-        stored_only=True,
     ),
     "UpdateFunctionUrlConfig": Operation(
         function_urls.update_function_url_config,
         {**enforced("FunctionName", "Qualifier"), **_URL_SETTINGS},
-        stored_only=True,
     ),
     "GetFunctionUrlConfig": Operation(function_urls.get_function_url_config, enforced("FunctionName", "Qualifier")),
     "DeleteFunctionUrlConfig": Operation(

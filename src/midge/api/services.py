@@ -103,6 +103,8 @@ class ApiServices:
     fetch_s3: FetchS3
     runtimes: RuntimeCatalogue
     code_links: CodeLinks
+    url_domain: str = "localhost"
+    """The domain below which function URLs are handed out."""
     strict: bool = False
     """Refuse, by name, what midge would otherwise keep without acting on it."""
 

@@ -13,6 +13,7 @@ import structlog
 from midge.api.invocations import NO_PARAMETERS, InvokeParameters, refuse_unsupported
 from midge.http import refusals
 from midge.http.exchange import Exchange, Kind, Known
+from midge.http.function_urls import FunctionUrls
 from midge.http.render import Renderer
 from midge.invoke.outcome import DRY_RUN, Outcome
 from midge.model.errors import ServiceError
@@ -39,6 +40,7 @@ def answering(answerers: "Answerers", renderer: Renderer, tasks: TaskOwner) -> t
         Kind.INVOKE: invoke.begin,
         Kind.INTERNAL: whole.begin,
         Kind.RELAY: relayed.begin,
+        Kind.FUNCTION_URL: FunctionUrls(answerers, answerers.function_urls, renderer, tasks).begin,
     }
     return tuple(by_kind[kind] for kind in Kind)
 

@@ -21,8 +21,10 @@ from midge.wire.messages import Response
 if TYPE_CHECKING:
     from midge.http.listener import Listener
 
-_EXPECT, _AUTHORIZATION = Known.EXPECT, Known.AUTHORIZATION
+_HOST, _EXPECT, _AUTHORIZATION = Known.HOST, Known.EXPECT, Known.AUTHORIZATION
 _INVOKE, _RELAY, _INTERNAL = Kind.INVOKE, Kind.RELAY, Kind.INTERNAL
+_EVENTS = frozenset({Kind.FUNCTION_URL})
+"""What is given to functions like an Invoke's payload."""
 _INTERNAL_BODY_BYTES = 64 * 1024
 _NOTHING: Final = Exchange()
 """Stands for "no request is being received"; never changed."""
@@ -150,9 +152,13 @@ class AwsEndpoint(asyncio.Protocol):
         authorization = known[_AUTHORIZATION]
         if authorization is not None:
             exchange.scope = self._answerers.scope(authorization)
-        kind = exchange.kind = self._answerers.routes.kind(exchange.method, exchange.url, exchange.scope)
+        host = known[_HOST]
+        kind = exchange.kind = self._answerers.routes.kind(exchange.method, exchange.url, exchange.scope, host)
         if kind is _INVOKE:
             exchange.body_limit = limits.payload_bytes
+        elif kind in _EVENTS:
+            exchange.body_limit = limits.payload_bytes
+            exchange.protocol = "HTTP/" + self._parser.get_http_version()
         else:
             exchange.body_limit = _INTERNAL_BODY_BYTES if kind is _INTERNAL else limits.api_body_bytes
         exchange.refused = refuse_head(exchange, head_bytes, limits, self._answerers.hosts, inside=self._gate.inside)
@@ -207,7 +213,7 @@ class AwsEndpoint(asyncio.Protocol):
             limit = exchange.body_limit
             exchange.refused = (
                 self._answerers.render_error(payload_too_large(limit))
-                if exchange.kind is _INVOKE
+                if exchange.kind is _INVOKE or exchange.kind in _EVENTS
                 else refusals.body_too_large(limit)
             )
             exchange.body, exchange.chunks = b"", None

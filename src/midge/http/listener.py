@@ -14,6 +14,7 @@ from midge.api.invocations import Invocations
 from midge.clock import Clock, Timer
 from midge.http.answering import answering
 from midge.http.connection import AwsEndpoint
+from midge.http.function_urls import UrlAccess
 from midge.http.gate import Gate
 from midge.http.hosts import HostRules
 from midge.http.internal import InternalPages
@@ -35,6 +36,7 @@ class Answerers:
     api: ApiHandler
     internal: InternalPages
     routes: Routes
+    function_urls: UrlAccess
     scope: ScopeReader
     render_error: ErrorRenderer
     ids: RequestIds

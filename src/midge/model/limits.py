@@ -73,6 +73,8 @@ class Limits:
 
     # listings and links
     list_items: int = 50
+    function_urls_remembered: int = 10_000
+    """Found once, they are not looked up in the store again."""
     list_event_source_mappings: int = 100
     code_link_seconds: int = 600
 

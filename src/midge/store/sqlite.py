@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+from midge.model.function_urls import FunctionUrl
 from midge.model.functions import Alias, FunctionId, FunctionSettings, FunctionVersion
 from midge.model.layers import LayerId, LayerVersion
 from midge.model.limits import Limits
@@ -164,6 +165,9 @@ class SqliteStore:
 
     async def delete_resource(self, kind: type[Resource], place: Place) -> None:
         await self._writer.run(partial(resources.delete, kind=kind, place=place))
+
+    async def function_url(self, url_id: str) -> FunctionUrl | None:
+        return await self._read(partial(resources.function_url, url_id=url_id))
 
 
 def _open(path: Path) -> tuple[sqlite3.Connection, sqlite3.Connection]:
