@@ -15,6 +15,7 @@ from midge.invoke.platform import Platform
 from midge.invoke.pools import EnvironmentPools
 from midge.invoke.request_ids import RequestIds
 from midge.invoke.router import Router
+from midge.invoke.watch import Watch
 from midge.model.errors import ServiceError
 from midge.model.functions import Code, FunctionId, FunctionVersion, Logging
 from midge.model.limits import Limits
@@ -88,6 +89,7 @@ class World:
             ids=self.ids,
             tasks=TaskOwner(self.failures.append),
             session_secret=self.credentials.session_secret,
+            watch=Watch(self.clock, self.limits),
         )
         self.pools = EnvironmentPools(self.platform)
         self.random = 0.5

@@ -9,6 +9,7 @@ from midge.invoke.concurrency import ConcurrencyBook
 from midge.invoke.invocation import Invocation
 from midge.invoke.lifecycle import EnvironmentState
 from midge.invoke.request_ids import RequestIds
+from midge.invoke.watch import Watch
 from midge.model.limits import Limits
 from midge.observe.logs import LogWriter
 from midge.observe.metrics import Metrics
@@ -32,6 +33,7 @@ class Platform:
     tasks: TaskOwner
     session_secret: Callable[[str, str], str]
     """The secret access key for an access key id and a session token."""
+    watch: Watch
 
 
 class EnvironmentOwner(Protocol[_Environment_contra]):
