@@ -54,18 +54,33 @@ def timed_out(request_id: str, timeout_seconds: float, iso_time: str) -> Fault:
     )
 
 
-def exited(request_id: str, end: ProcessExit) -> Fault:
-    """The runtime's process ended in the middle."""
-    error_type = "Runtime.OutOfMemory" if end.out_of_memory else "Runtime.ExitError"
+def exit_type(end: ProcessExit) -> str:
+    """The error's type where the runtime's process has ended in the middle."""
+    return "Runtime.OutOfMemory" if end.out_of_memory else "Runtime.ExitError"
+
+
+def exited(request_id: str, end: ProcessExit, error_type: str) -> Fault:
+    """The runtime's process ended in the middle, for a reason of ``error_type``."""
     if end.signal is None and end.code == 0 and not end.out_of_memory:
         text = "Runtime exited without providing a reason"
     else:
         text = f"Runtime exited with error: {end.describe()}"
+    return failed(request_id, error_type, text)
+
+
+def failed(request_id: str, error_type: str, text: str) -> Fault:
+    """Something else ended the environment."""
     return Fault(
         error_type=error_type,
         payload=_document(error_type, f"RequestId: {request_id} Error: {text}"),
         log_line=f"RequestId: {request_id} Error: {text}\n{error_type}\n",
     )
+
+
+def reported_to(request_id: str, error_type: str, payload: bytes) -> Fault:
+    """The same for any invocation: ``reported``."""
+    del request_id
+    return reported(error_type, payload)
 
 
 def reported(error_type: str, payload: bytes) -> Fault:
