@@ -70,10 +70,14 @@ class Watched:
         self.client.update_function_configuration(FunctionName=self.name, Description="", MemorySize=256)
 
     def heard(self, name: str, *kinds: str) -> dict[str, Any]:
-        """Records of the telemetry events that an extension had, by type, once there is one of each of ``kinds``."""
+        """Records of the telemetry events that an extension had, by type, once there is one of each of ``kinds``.
+
+        Invokes the function meanwhile: between its invocations it stands still, and its sink with it.
+        """
         deadline = time.monotonic() + PATIENCE_SECONDS
         found: dict[str, Any] = {}
         while time.monotonic() < deadline and not set(kinds) <= set(found):
+            self.invoke()
             lines = [line for line in self.log() if line.startswith(f"@{name} heard")]
             events = [json.loads(line.partition("heard ")[2]) for line in lines]
             found = {event["type"]: event["record"] for event in events}

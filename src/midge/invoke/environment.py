@@ -7,20 +7,19 @@ Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.
 """
 
 import asyncio
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import structlog
 
-from midge.clock import Timer
 from midge.invoke import outcome as outcomes
+from midge.invoke.deadline import Deadline
 from midge.invoke.environment_log import EnvironmentLog
 from midge.invoke.extensions import EnvironmentExtensions, TooManyExtensionsError, external_extensions
 from midge.invoke.invocation import Invocation
 from midge.invoke.lifecycle import EnvironmentEvent, EnvironmentState, follow
-from midge.invoke.outcome import Fault
+from midge.invoke.outcome import Failure, Fault
 from midge.invoke.platform import EnvironmentOwner, Platform
+from midge.invoke.processor import ProcessorTime
 from midge.invoke.running import RunningInvocation
 from midge.invoke.variables import function_variables, session_credentials
 from midge.model.functions import FunctionVersion
@@ -29,20 +28,13 @@ from midge.runtime_api.connection import RuntimeConnection
 from midge.runtime_api.session import RuntimeSession
 from midge.sandbox.port import ProcessExit, SandboxedEnvironment, SandboxError, StartRequest
 
+_INIT, _READY = EnvironmentState.INIT, EnvironmentState.READY
 _BUSY, _ANSWERED = EnvironmentState.BUSY, EnvironmentState.ANSWERED
-_READY, _INIT, _RESET, _ENDED = (
-    EnvironmentState.READY,
-    EnvironmentState.INIT,
-    EnvironmentState.RESET,
-    EnvironmentState.ENDED,
-)
+_RESET, _ENDED = EnvironmentState.RESET, EnvironmentState.ENDED
 _NEXT, _RUN, _ANSWER = EnvironmentEvent.NEXT, EnvironmentEvent.RUN, EnvironmentEvent.ANSWER
-_FAULT = EnvironmentEvent.FAULT
+_FAULT, _EXIT = EnvironmentEvent.FAULT, EnvironmentEvent.EXIT
 
 __all__ = ["ExecutionEnvironment", "Platform"]
-
-FaultOf = Callable[[str], Fault]
-"""What went wrong, for the invocation with this request id."""
 
 
 class ExecutionEnvironment:
@@ -50,7 +42,7 @@ class ExecutionEnvironment:
 
     __slots__ = (
         "_companions", "_deadline", "_extensions", "_handle", "_layers_root", "_log", "_monotonic", "_now", "_owner", "_platform",
-        "_provisioned", "_running", "_runtime_ended", "_session", "_start", "_started", "_task_root", "_timer", "bound",
+        "_processor", "_provisioned", "_running", "_runtime_ended", "_session", "_start", "_started", "_task_root", "bound",
         "last_used", "state", "version",
     )  # fmt: skip
 
@@ -92,8 +84,8 @@ class ExecutionEnvironment:
         now = platform.clock.monotonic()
         self.last_used = now
         self._started = now
-        self._deadline = now + self._init_limit_seconds()
-        self._timer: Timer | None = None
+        self._deadline = Deadline(platform.clock, now + self._init_limit_seconds(), self._time_is_up)
+        self._processor = ProcessorTime(platform.limits)
 
     def _init_limit_seconds(self) -> float:
         limits, timeout = self._platform.limits, float(self.version.timeout_seconds)
@@ -109,12 +101,11 @@ class ExecutionEnvironment:
             self._never_started()
             return
         self._start = asyncio.current_task()
-        self._arm(self._platform.clock.monotonic())
+        self._deadline.arm(self._monotonic())
         try:
             handle = await self._platform.sandbox.start(self._start_request())
         except TooManyExtensionsError:
-            fault_of = partial(outcomes.failed, error_type="Extension.LaunchError", text="ErrTooManyExtensions")
-            self._init_failed(EnvironmentEvent.EXIT, "error", "Extension.LaunchError", fault_of)
+            self._init_failed(_EXIT, outcomes.process_failed("Extension.LaunchError", "ErrTooManyExtensions"))
             self._gone()
             return
         except SandboxError as error:
@@ -130,8 +121,10 @@ class ExecutionEnvironment:
         if self.state >= _RESET:
             handle.kill()
         else:
+            self._processor.handle = handle
             self._log.attach(handle)
             self._extensions.attach(handle)
+            self._platform.watch.add(self)
 
     def _start_request(self) -> StartRequest:
         """Raises TooManyExtensionsError."""
@@ -164,12 +157,15 @@ class ExecutionEnvironment:
     def _become_ready(self) -> None:
         first = self.state is _INIT
         if first:
-            seconds = self._monotonic() - self._started
+            self.last_used = self._monotonic()
+            seconds = self.last_used - self._started
             if self.bound is None:
                 self._running.init_seconds = seconds
-                self._disarm()
+                self._deadline.disarm()
             self._extensions.report()
             self._log.initialised(seconds)
+        elif self._processor.held:
+            self._processor.release()
         self.state = follow(self.state, _NEXT)
         self._owner.environment_ready(self, first=first)
 
@@ -183,9 +179,11 @@ class ExecutionEnvironment:
         if self.bound is not None:
             self.bound, started = None, self._started
             timeout -= now - started
-        self._deadline = now + timeout
-        if self._timer is None:
-            self._arm(now)
+        self._deadline.at = now + timeout
+        if self._deadline.timer is None:
+            self._deadline.arm(now)
+        if self._processor.frozen:
+            self._wake_up()
         self._running.begin(invocation, wall, started)
         deadline_ms = int((wall + timeout) * 1000)
         if self._companions:
@@ -217,10 +215,12 @@ class ExecutionEnvironment:
         if self.state is not _READY:
             return
         self.state = follow(self.state, EnvironmentEvent.HANG_UP)
-        now = self._platform.clock.monotonic()
-        self._deadline = now + self.version.timeout_seconds
+        if self._processor.frozen:
+            self._wake_up()
+        now = self._monotonic()
+        self._deadline.at = now + self.version.timeout_seconds
         self._owner.environment_hung_up(self)
-        self._arm(now)
+        self._deadline.arm(now)
 
     def _answer(self, payload: bytes, fault: Fault | None) -> None:
         self.state = follow(self.state, _ANSWER)
@@ -234,6 +234,27 @@ class ExecutionEnvironment:
         else:
             running.finish(payload, fault, now - running.started, by_platform=False)
 
+    # between its invocations, and in long ones
+
+    @property
+    def frozen(self) -> bool:
+        """Whether it stands still until its next event."""
+        return self._processor.frozen
+
+    def attend(self, now: float) -> bool:
+        """See ``Watched``."""
+        if self.state >= _RESET:
+            return False
+        if self.state is _READY:
+            return self._processor.rest(now - self.last_used)
+        if self.state is not _INIT:
+            self._processor.work(now - self._running.started)
+        return True
+
+    def _wake_up(self) -> None:
+        self._processor.thaw()
+        self._platform.watch.add(self)
+
     # its output
 
     def _on_output(self, data: bytes) -> None:
@@ -241,30 +262,11 @@ class ExecutionEnvironment:
 
     # its deadline
 
-    def _arm(self, now: float) -> None:
-        self._disarm()
-        self._timer = self._platform.clock.call_later(max(0.0, self._deadline - now), self._time_is_up)
-
-    def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
     def _time_is_up(self) -> None:
-        """The timer is not moved with every invocation, whose deadline is never before that of the one before."""
-        self._timer = None
         if self.state is _READY or self.state >= _RESET:
             return
-        now = self._platform.clock.monotonic()
-        if now < self._deadline:
-            self._arm(now)
-            return
-        moment, timeout = iso_time(self._platform.clock.now()), self.version.timeout_seconds
-        fault_of = partial(outcomes.timed_out, timeout_seconds=timeout, iso_time=moment)
-        if self.state is _INIT:
-            self._init_failed(_FAULT, "timeout", None, fault_of)
-        else:
-            self._break_off(_FAULT, fault_of)
+        failure = outcomes.time_is_up(self.version.timeout_seconds, iso_time(self._now()))
+        self._fail(_FAULT, failure)
         self._end("timeout")
 
     # its end
@@ -287,68 +289,58 @@ class ExecutionEnvironment:
             return
         if self._handle is not None:
             self._handle.drain_output()
-        fault_of = partial(outcomes.reported_to, error_type=error_type, payload=payload)
-        self._init_failed(_FAULT, "error", error_type, fault_of)
-        self._end("failure")
+        self._break(outcomes.init_reported(error_type, payload))
 
     def process_failed(self, error_type: str, text: str) -> None:
         """A process of an extension has ended, or could not be started."""
-        self._process_over(error_type, partial(outcomes.failed, error_type=error_type, text=text))
+        self._break(outcomes.process_failed(error_type, text))
 
     def runtime_ended(self, end: ProcessExit) -> None:
         """The runtime's process has ended beside extensions that go on."""
         self._runtime_ended = True
-        error_type = self._extensions.fatal or outcomes.exit_type(end)
-        self._process_over(error_type, partial(outcomes.exited, end=end, error_type=error_type))
+        self._break(outcomes.runtime_exited(end, self._extensions.fatal))
 
-    def _process_over(self, error_type: str, fault_of: FaultOf) -> None:
-        if self.state >= _RESET:
-            return
-        if self.state is _INIT:
-            self._init_failed(_FAULT, "error", error_type, fault_of)
-        else:
-            self._break_off(_FAULT, fault_of)
-        self._end("failure")
+    def _break(self, failure: Failure) -> None:
+        if self.state < _RESET:
+            self._fail(_FAULT, failure)
+            self._end("failure")
 
     def _on_exit(self, end: ProcessExit) -> None:
-        if self.state is _ENDED:
-            return
-        error_type = self._extensions.fatal or outcomes.exit_type(end)
-        fault_of = partial(outcomes.exited, end=end, error_type=error_type)
-        if self.state is _INIT:
-            self._init_failed(EnvironmentEvent.EXIT, "error", error_type, fault_of)
-        else:
-            self._break_off(EnvironmentEvent.EXIT, fault_of)
-        self._gone()
+        if self.state is not _ENDED:
+            self._fail(_EXIT, outcomes.runtime_exited(end, self._extensions.fatal))
+            self._gone()
 
-    def _break_off(self, event: EnvironmentEvent, fault_of: FaultOf) -> None:
-        """It is of no more use after ``event``; an invocation in it has failed."""
+    def _fail(self, event: EnvironmentEvent, failure: Failure) -> None:
+        """It is of no more use after ``event``; its initialisation, or an invocation in it, has failed."""
+        if self.state is _INIT:
+            self._init_failed(event, failure)
+            return
         told, running = self.state is not _BUSY, self._running
         self._leave(event)
         if running.invocation is None:
             return
-        fault = fault_of(running.invocation.request_id.decode())
+        fault = failure.fault_of(running.invocation.request_id.decode())
         if told:
             running.finish_told(fault)
             return
         running.runtime_done("timeout" if fault.timed_out else "failure", None)
         running.finish(fault.payload, fault, self._monotonic() - running.started, by_platform=True)
 
-    def _init_failed(self, event: EnvironmentEvent, status: str, error_type: str | None, fault_of: FaultOf) -> None:
+    def _init_failed(self, event: EnvironmentEvent, failure: Failure) -> None:
         """In its own time that means another attempt for an invocation that waits, as a part of it; else it fails."""
         self._leave(event)
         self._extensions.report()
-        self._log.report_init(self._monotonic() - self._started, status, error_type)
+        self._log.report_init(self._monotonic() - self._started, failure.status, failure.error_type)
         if self.bound is None:
             self._owner.init_failed(self)
         else:
-            self._running.fail(self.bound, fault_of(self.bound.request_id.decode()), self._now())
+            self._running.fail(self.bound, failure.fault_of(self.bound.request_id.decode()), self._now())
 
     def _never_started(self) -> None:
         before = self.state
         if before is _ENDED:
             return
-        self._leave(EnvironmentEvent.EXIT)
+        self._leave(_EXIT)
         if before is _INIT and (invocation := self.bound or self._owner.give_up()) is not None:
             self._owner.invocation_ended(invocation, 0.0, error=True, timed_out=False)
             invocation.done(outcomes.service_failure())
@@ -357,7 +349,7 @@ class ExecutionEnvironment:
     def _leave(self, event: EnvironmentEvent) -> None:
         before = self.state
         self.state = follow(before, event)
-        self._disarm()
+        self._deadline.disarm()
         if before < _RESET:
             self._owner.environment_left(self, before)
 
@@ -367,6 +359,8 @@ class ExecutionEnvironment:
             if self._start is not None:
                 self._start.cancel()
         elif self._companions:
+            if self._processor.frozen:
+                self._processor.thaw()
             self._extensions.shut_down(self._handle, reason, runtime_ended=self._runtime_ended)
         else:
             self._handle.kill()

@@ -77,15 +77,40 @@ def failed(request_id: str, error_type: str, text: str) -> Fault:
     )
 
 
-def reported_to(request_id: str, error_type: str, payload: bytes) -> Fault:
-    """The same for any invocation: ``reported``."""
-    del request_id
-    return reported(error_type, payload)
-
-
 def reported(error_type: str, payload: bytes) -> Fault:
     """The runtime said itself what went wrong; its document goes to the caller as it is."""
     return Fault(error_type=error_type, payload=payload or _document(error_type, ""))
+
+
+class Failure(msgspec.Struct, gc=False, frozen=True):
+    """Why an environment is of no more use: what INIT_REPORT says of it, and the fault of an invocation in it."""
+
+    status: str
+    """error or timeout"""
+    error_type: str | None
+    fault_of: Callable[[str], Fault]
+    """Takes the invocation's request id."""
+
+
+def time_is_up(timeout_seconds: float, iso_time: str) -> Failure:
+    """See ``timed_out``."""
+    return Failure("timeout", None, lambda request_id: timed_out(request_id, timeout_seconds, iso_time))
+
+
+def runtime_exited(end: ProcessExit, fatal: str | None) -> Failure:
+    """The runtime's process has ended; ``fatal`` is the error that an extension has reported before."""
+    kind = fatal or exit_type(end)
+    return Failure("error", kind, lambda request_id: exited(request_id, end, kind))
+
+
+def process_failed(error_type: str, text: str) -> Failure:
+    """An extension has ended, or could not be started; ``text`` says how."""
+    return Failure("error", error_type, lambda request_id: failed(request_id, error_type, text))
+
+
+def init_reported(error_type: str, payload: bytes) -> Failure:
+    """The runtime says that it cannot initialise; its document goes to the caller as it is."""
+    return Failure("error", error_type, lambda _: reported(error_type, payload))
 
 
 def service_failure(message: str = "The service encountered an internal error.") -> ServiceError:
