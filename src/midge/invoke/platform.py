@@ -63,8 +63,12 @@ class EnvironmentOwner(Protocol[_Environment_contra]):
         """It was ready and is not any more."""
         ...
 
-    def init_failed(self) -> Invocation | None:
-        """An invocation to which the failed initialisation is the answer, if one waits."""
+    def init_failed(self, environment: _Environment_contra) -> None:
+        """Its initialisation failed in its own time: whoever waited for it has another as a part of the invocation."""
+        ...
+
+    def give_up(self) -> Invocation | None:
+        """An invocation that cannot have an environment now, if one waits."""
         ...
 
     def invocation_ended(self, invocation: Invocation, seconds: float, *, error: bool, timed_out: bool) -> None:
