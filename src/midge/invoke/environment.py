@@ -18,11 +18,12 @@ from midge.invoke.invocation import Invocation
 from midge.invoke.lifecycle import EnvironmentEvent, EnvironmentState, follow
 from midge.invoke.outcome import Fault, Outcome
 from midge.invoke.platform import EnvironmentOwner, Platform
+from midge.invoke.streaming import StreamedResponse
 from midge.invoke.variables import function_variables, session_credentials
 from midge.model.functions import FunctionVersion
 from midge.observe.log_records import InvocationEnd, iso_time
 from midge.runtime_api.connection import RuntimeConnection
-from midge.runtime_api.session import RuntimeSession
+from midge.runtime_api.session import RuntimeSession, StreamSource
 from midge.sandbox.port import ProcessExit, SandboxedEnvironment, SandboxError, StartRequest
 
 _BUSY, _ANSWERED = EnvironmentState.BUSY, EnvironmentState.ANSWERED
@@ -42,7 +43,7 @@ class ExecutionEnvironment:
 
     __slots__ = (
         "_cpu_held", "_deadline", "_handle", "_init_overrun", "_init_seconds", "_invocation", "_layers_root", "_log", "_monotonic", "_now",
-        "_owner", "_platform", "_provisioned", "_run_started", "_session", "_start", "_started", "_stream", "_task_root", "_timer",
+        "_owner", "_platform", "_provisioned", "_run_started", "_session", "_start", "_started", "_stream", "_streamed", "_task_root", "_timer",
         "frozen", "last_used", "state", "version",
     )  # fmt: skip
 
@@ -71,6 +72,7 @@ class ExecutionEnvironment:
         self._invocation: Invocation | None = None
         self._log = EnvironmentLog(platform, version)
         self._stream = self._log.stream
+        self._streamed: StreamedResponse | None = None
         self._start: asyncio.Task[object] | None = None
         now = platform.clock.monotonic()
         self.last_used = now
@@ -155,6 +157,19 @@ class ExecutionEnvironment:
         if self.state is _BUSY:
             self._answer(payload, outcomes.reported(error_type, payload))
 
+    def runtime_streams(self, content_type: bytes, source: StreamSource) -> StreamedResponse | None:
+        invocation = self._invocation
+        if self.state is not _BUSY or invocation is None or invocation.sink is None:
+            return None
+        platform = self._platform
+        streamed = self._streamed = StreamedResponse(source, invocation.sink, platform.clock, platform.limits)
+        invocation.sink.begin(streamed, content_type, invocation.target.executed_version)
+        return streamed
+
+    def runtime_broke_off(self) -> None:
+        grace = self._platform.limits.broken_stream_grace_seconds
+        self._platform.clock.call_later(grace, self._session.give_up_stream)
+
     def runtime_ready(self) -> None:
         if self.state >= _RESET:
             return
@@ -189,6 +204,8 @@ class ExecutionEnvironment:
         """The invocation has ended: its log lines, its figures, its answer. In that order, and once."""
         invocation, self._invocation = self._invocation, None
         assert invocation is not None
+        if self._streamed is not None:
+            self._close_stream()
         end = InvocationEnd(self._now(), invocation.request_id, seconds, None, self._init_seconds)
         self._init_seconds = None
         log = self._log
@@ -205,8 +222,14 @@ class ExecutionEnvironment:
                 invocation.target.executed_version,
                 None if fault is None else "Unhandled",
                 None if tail is None else log.render_tail(end, tail),
+                None if fault is None else fault.error_type,
             )
         )
+
+    def _close_stream(self) -> None:
+        streamed, self._streamed = self._streamed, None
+        if streamed is not None:
+            streamed.close()
 
     # between its invocations, and in long ones
 
@@ -297,6 +320,7 @@ class ExecutionEnvironment:
             return
         invocation, self._invocation = self._invocation, None
         self._leave(EnvironmentEvent.STOP)
+        self._close_stream()
         if invocation is not None:
             self._owner.invocation_ended(invocation, 0.0, error=True, timed_out=False)
             invocation.done(outcomes.service_failure("The execution environment was shut down."))

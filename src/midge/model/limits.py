@@ -19,6 +19,10 @@ class Limits:
     """At least this much of the account's stays with functions that have none reserved."""
     payload_bytes: int = 6 * MIB
     response_payload_bytes: int = 6 * MIB + 100
+    streamed_response_bytes: int = 200 * MIB
+    streamed_burst_bytes: int = 6 * MIB
+    """Of a streamed response, as fast as it comes; what follows goes at ``streamed_bytes_per_second``."""
+    streamed_bytes_per_second: int = 2 * MIB
     zip_inline_bytes: int = 50 * MIB
     package_unzipped_bytes: int = 250 * MIB
     code_storage_bytes: int = 75 * 1_024 * MIB
@@ -106,6 +110,9 @@ class Limits:
     runtime_api_head_bytes: int = 32 * KIB
     runtime_api_error_bytes: int = 256 * KIB
     """An error document that a runtime posts."""
+    broken_stream_grace_seconds: float = 0.25
+    """How long a streamed response that broke off waits for the news that its runtime has ended, which is the better
+    explanation."""
     next_request_grace_seconds: float = 0.025
     """How long an invocation waits for an environment that has answered and not yet asked for its next event, before
     it is given a new one; up to twice that where others waited before it."""
