@@ -297,5 +297,9 @@ ANSWERED_BY_THE_LISTENER: Mapping[str, Rules] = {
         "DurableExecutionName": members.REFUSED,
         "TenantId": members.REFUSED,
     },
+    "InvokeWithResponseStream": {
+        **enforced("FunctionName", "Qualifier", "InvocationType", "LogType", "ClientContext", "Payload"),
+        "TenantId": members.REFUSED,
+    },
 }
 """Operations that never come here: the data plane, ``midge.api.invocations``."""

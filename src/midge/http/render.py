@@ -51,6 +51,21 @@ class Renderer:
             head += b"Connection: close\r\n"
         return head + b"\r\n"
 
+    def event_stream_head(
+        self, request_id: bytes, trace_id: bytes, executed_version: bytes, *, chunked: bool, keep_alive: bool
+    ) -> bytes:
+        """The head of the answer of InvokeWithResponseStream."""
+        head = (
+            b"HTTP/1.1 200 OK\r\nDate: %b\r\nContent-Type: application/vnd.amazon.eventstream\r\n"
+            b"x-amzn-RequestId: %b\r\nX-Amz-Executed-Version: %b\r\nX-Amzn-Trace-Id: %b\r\n"
+            % (self.date(), request_id, executed_version, trace_id)
+        )
+        if chunked:
+            head += b"Transfer-Encoding: chunked\r\n"
+        if not keep_alive:
+            head += b"Connection: close\r\n"
+        return head + b"\r\n"
+
     def function_url_head(
         self,
         status: int,
