@@ -1,8 +1,11 @@
 """Response streaming end to end: a runtime written by hand, a real server, AWS's own client."""
 
+import http.client
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from functional.server import ROLE, Midge, make_zip
@@ -109,3 +112,42 @@ def test_invoke_puts_streams_together(midge: Midge, streams: str) -> None:
     assert (answer["Payload"].read(), answer.get("FunctionError")) == (b"one two", None)
     answer = midge.client().invoke(FunctionName=streams, Payload='"fail"')
     assert (json.load(answer["Payload"])["errorType"], answer["FunctionError"]) == ("Custom.Error", "Unhandled")
+
+
+@contextmanager
+def visit(midge: Midge, name: str, path: str, mode: str = "RESPONSE_STREAM") -> Generator[http.client.HTTPResponse]:
+    """GET at a function's URL, its body not read yet."""
+    client = midge.client()
+    if not client.list_function_url_configs(FunctionName=name)["FunctionUrlConfigs"]:
+        client.create_function_url_config(FunctionName=name, AuthType="NONE")
+    url = client.update_function_url_config(FunctionName=name, InvokeMode=mode)["FunctionUrl"]
+    connection = http.client.HTTPConnection("127.0.0.1", midge.port, timeout=60)
+    with closing(connection):
+        connection.request("GET", path, headers={"Host": urlsplit(url).netloc})
+        with connection.getresponse() as answer:
+            yield answer
+
+
+def test_a_function_url_streams(midge: Midge, streams: str) -> None:
+    """Head and first byte are there while the function waits for what the test does only then."""
+    with visit(midge, streams, "/http/wait-for-sign-two") as answer:
+        assert (answer.status, answer.getheader("x-kind")) == (203, "streamed")
+        assert answer.headers.get_all("set-cookie") == ["a=1", "b=2"]
+        assert answer.read(4) == b"one "
+        create(midge, "sign-two", BOOTSTRAP)
+        assert answer.read() == b"two"
+
+
+@pytest.mark.parametrize("path", ["/http/fail", "/http/crash"])
+def test_a_stream_that_fails_at_a_url_is_cut(midge: Midge, streams: str, path: str) -> None:
+    """After the first byte an error ends the connection in the middle of the body."""
+    with visit(midge, streams, path) as answer, pytest.raises(http.client.IncompleteRead) as cut:
+        assert answer.status == 203
+        answer.read()
+    assert cut.value.partial.startswith(b"one ")
+
+
+def test_a_buffered_url_waits_for_the_whole(midge: Midge, streams: str) -> None:
+    """With InvokeMode BUFFERED the same function's answer comes whole."""
+    with visit(midge, streams, "/http", "BUFFERED") as answer:
+        assert (answer.status, answer.getheader("content-length"), answer.read()) == (203, "7", b"one two")

@@ -73,7 +73,7 @@ _MAPPING_SOURCE: Rules = stored(
     "StartingPosition", "StartingPositionTimestamp", "Topics", "Queues", "SelfManagedEventSource"
 )
 _INVOKE_SETTINGS: Rules = stored("MaximumRetryAttempts", "MaximumEventAgeInSeconds", "DestinationConfig")
-_URL_SETTINGS: Rules = {**enforced("AuthType", "Cors"), **stored("InvokeMode")}
+_URL_SETTINGS: Rules = enforced("AuthType", "Cors", "InvokeMode")
 
 OPERATIONS: Mapping[str, Operation] = {
     "CreateFunction": Operation(functions.create_function, members.CREATE_FUNCTION),

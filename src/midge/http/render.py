@@ -73,17 +73,17 @@ class Renderer:
         request_id: bytes,
         trace_id: bytes,
         *,
-        length: int | None,
+        framing: bytes,
         keep_alive: bool,
     ) -> bytes:
-        """The head of an answer at a function URL, of ``headers`` that HTTP can carry; ``length`` None: it is chunked,
-        or ends with the connection where that is not kept alive.
+        """The head of an answer at a function URL, of ``headers`` that HTTP can carry. ``framing`` is the header that
+        says where the body ends; empty where there is none, or where the connection's end is its end.
         """
         lines = [b"HTTP/1.1 %d %b" % (status, _REASONS.get(status, b"Unknown")), b"Date: " + self.date()]
         lines += [f"{name}: {value}".encode("latin-1") for name, value in headers]
         lines += [b"x-amzn-RequestId: " + request_id, b"X-Amzn-Trace-Id: " + trace_id]
-        if status not in {204, 304}:
-            lines.append(b"Transfer-Encoding: chunked" if length is None else b"Content-Length: %d" % length)
+        if framing:
+            lines.append(framing)
         if not keep_alive:
             lines.append(b"Connection: close")
         return b"\r\n".join(lines) + b"\r\n\r\n"

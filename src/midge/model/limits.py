@@ -110,6 +110,8 @@ class Limits:
     runtime_api_head_bytes: int = 32 * KIB
     runtime_api_error_bytes: int = 256 * KIB
     """An error document that a runtime posts."""
+    streamed_prelude_bytes: int = 64 * KIB
+    """Status, headers and cookies before the body of a streamed answer at a function URL."""
     broken_stream_grace_seconds: float = 0.25
     """How long a streamed response that broke off waits for the news that its runtime has ended, which is the better
     explanation."""

@@ -148,3 +148,12 @@ def test_a_runtime_is_made_to_wait() -> None:
     runtime.connection.connection_lost(None)
     runtime.owner.source.pause_reading()
     assert not runtime.transport.paused
+
+
+@pytest.mark.parametrize("head", [OPEN, post("response", b"x" * 70_000).partition(b"x" * 70_000)[0]])
+def test_a_large_part_may_come_behind_the_head(head: bytes) -> None:
+    """A head on its own is followed by however much the network holds."""
+    runtime = streaming()
+    runtime.send(head)
+    runtime.send(chunk(b"x" * 70_000) + b"0\r\n\r\n" if head is OPEN else b"x" * 70_000)
+    assert len(b"".join(heard[1] for heard in runtime.owner.heard if heard[0] in {"part", "responded"})) == 70_000
