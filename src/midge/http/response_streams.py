@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _PAYLOAD_CHUNK = event_stream.event_headers("PayloadChunk", "application/octet-stream")
 _INVOKE_COMPLETE = event_stream.event_headers("InvokeComplete", "application/json")
+_JOINED_BYTES = 16 * 1024
+"""Above this a part is not copied to stand beside its framing."""
 
 
 class ClientStream:
@@ -78,7 +80,13 @@ class ClientStream:
 
     def write(self, data: bytes) -> None:
         """A part, at least one byte long."""
-        self._put(chunk(data) if self.chunked else data)
+        if len(data) <= _JOINED_BYTES:
+            self._put(chunk(data) if self.chunked else data)
+            return
+        transport = self._connection.transport
+        if transport is not None and self._connection.awaits(self._exchange):
+            head, self._head = self._head, b""
+            transport.writelines((b"%b%x\r\n" % (head, len(data)), data, b"\r\n") if self.chunked else (head, data))
 
     def flush(self) -> None:
         """Send the head now, if it has not been sent."""

@@ -43,17 +43,19 @@ class Routes:
 
     def kind(self, method: bytes, url: bytes, scope: Scope | None, host: bytes | None = None) -> Kind:
         """Who answers this request."""
-        if (host is not None and self._is_url_host(host)) or url.startswith(PATH_PREFIX):
+        if host is not None and self._is_url_host(host):
             return Kind.FUNCTION_URL
         if scope is not None:
             if scope.service != "lambda":
-                return Kind.RELAY
+                return Kind.FUNCTION_URL if url.startswith(PATH_PREFIX) else Kind.RELAY
         elif url.startswith(_INTERNAL):
-            return Kind.INTERNAL
+            return Kind.FUNCTION_URL if url.startswith(PATH_PREFIX) else Kind.INTERNAL
         elif not _DATED.match(url):
             return Kind.RELAY
         target = self._invoke_target(url) if method == b"POST" else None
-        return Kind.API if target is None else target[2]
+        if target is not None:
+            return target[2]
+        return Kind.FUNCTION_URL if url.startswith(PATH_PREFIX) else Kind.API
 
     def _is_url_host(self, host: bytes) -> bool:
         known = self._url_hosts.get(host)

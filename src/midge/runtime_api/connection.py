@@ -38,7 +38,6 @@ class RuntimeConnection(asyncio.Protocol):
         "_body_size",
         "_content_type",
         "_hanging",
-        "_head_complete",
         "_held",
         "_in_message",
         "_limits",
@@ -60,7 +59,7 @@ class RuntimeConnection(asyncio.Protocol):
         self._held = b""
         self._hanging = False
         self._received = 0
-        self._in_message = self._head_complete = False
+        self._in_message = False
         self._url = b""
         self._body: bytes | list[bytes] = b""
         self._body_size = 0
@@ -100,6 +99,10 @@ class RuntimeConnection(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._end(replies.BAD_REQUEST)
             return
+        if self._in_message and not self._body_size and self._received > self._limits.runtime_api_head_bytes:
+            # Checked behind the parser: a large segment may hold a body.
+            self._end(replies.HEAD_TOO_LARGE)
+            return
         if self._held and not self._hanging:
             self._write_held()
 
@@ -112,14 +115,11 @@ class RuntimeConnection(asyncio.Protocol):
         """Count what arrives of a message in further segments, whatever the parser makes of it."""
         limits = self._limits
         self._received += size
-        if self._head_complete:
+        if self._body_size:
             taken = limits.response_payload_bytes if self._stream is None else limits.streamed_response_bytes
             if self._received > 4 * taken:
                 self._end(b"")
                 return False
-        elif self._received > limits.runtime_api_head_bytes:
-            self._end(replies.HEAD_TOO_LARGE)
-            return False
         return True
 
     # the session's side
@@ -140,7 +140,6 @@ class RuntimeConnection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         self._in_message = True
-        self._head_complete = False
         self._url = self._body = b""
         self._received = self._body_size = 0
         if self._refused or self._trailers is not None:
@@ -164,9 +163,6 @@ class RuntimeConnection(asyncio.Protocol):
                 self._trailers = {}
             if len(self._trailers) < 8:
                 self._trailers[name] = value
-
-    def on_headers_complete(self) -> None:
-        self._head_complete = True
 
     def on_body(self, body: bytes) -> None:
         if not self._body_size:
