@@ -21,11 +21,12 @@ from midge.invoke.outcome import Failure, Fault
 from midge.invoke.platform import EnvironmentOwner, Platform
 from midge.invoke.processor import ProcessorTime
 from midge.invoke.running import RunningInvocation
+from midge.invoke.streaming import StreamedResponse
 from midge.invoke.variables import function_variables, session_credentials
 from midge.model.functions import FunctionVersion
 from midge.observe.log_records import iso_time
 from midge.runtime_api.connection import RuntimeConnection
-from midge.runtime_api.session import RuntimeSession
+from midge.runtime_api.session import RuntimeSession, StreamSource
 from midge.sandbox.port import ProcessExit, SandboxedEnvironment, SandboxError, StartRequest
 
 _INIT, _READY = EnvironmentState.INIT, EnvironmentState.READY
@@ -198,6 +199,13 @@ class ExecutionEnvironment:
         if self.state is _BUSY:
             self._answer(payload, outcomes.reported(error_type, payload))
 
+    def runtime_streams(self, content_type: bytes, source: StreamSource) -> StreamedResponse | None:
+        return self._running.stream(content_type, source) if self.state is _BUSY else None
+
+    def runtime_broke_off(self) -> None:
+        grace = self._platform.limits.broken_stream_grace_seconds
+        self._platform.clock.call_later(grace, self._session.give_up_stream)
+
     def extension_waits(self) -> None:
         """An extension asks for its next event: maybe it was the last for which the environment waited."""
         if self.state not in (_INIT, _ANSWERED) or self._extensions.session.missing(initialising=self.state is _INIT):
@@ -278,6 +286,7 @@ class ExecutionEnvironment:
         invocation, self._running.invocation = self._running.invocation or self.bound, None
         told = self.state is _ANSWERED
         self._leave(EnvironmentEvent.STOP)
+        self._running.close_stream()
         if invocation is not None:
             self._owner.invocation_ended(invocation, 0.0, error=True, timed_out=False)
             if not told:

@@ -5,6 +5,7 @@ from typing import Protocol
 import msgspec
 
 from midge.invoke.outcome import Done
+from midge.invoke.streaming import ResponseSink
 
 
 class InvocationPool(Protocol):
@@ -48,6 +49,8 @@ class Invocation(msgspec.Struct):
     tail: bool = False
     client_context: bytes | None = None
     cognito_identity: bytes | None = None
+    sink: ResponseSink | None = None
+    """Takes the response part by part, if the caller wants it so."""
 
     def event_head(self, deadline_ms: int) -> bytes:
         """The head of the HTTP response that carries this event to a runtime."""

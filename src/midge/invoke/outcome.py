@@ -21,6 +21,8 @@ class Outcome(msgspec.Struct, gc=False, frozen=True):
     executed_version: bytes
     function_error: str | None = None
     log_tail: bytes | None = None
+    error_type: str | None = None
+    """Of a ``function_error``: ``Sandbox.Timedout``, ``Runtime.ExitError``, or what the function says."""
 
 
 DRY_RUN = Outcome(payload=b"", executed_version=b"")

@@ -19,6 +19,10 @@ class Limits:
     """At least this much of the account's stays with functions that have none reserved."""
     payload_bytes: int = 6 * MIB
     response_payload_bytes: int = 6 * MIB + 100
+    streamed_response_bytes: int = 200 * MIB
+    streamed_burst_bytes: int = 6 * MIB
+    """Of a streamed response, as fast as it comes; what follows goes at ``streamed_bytes_per_second``."""
+    streamed_bytes_per_second: int = 2 * MIB
     zip_inline_bytes: int = 50 * MIB
     package_unzipped_bytes: int = 250 * MIB
     code_storage_bytes: int = 75 * 1_024 * MIB
@@ -157,6 +161,11 @@ class Limits:
     telemetry_longest_retry_seconds: float = 5.0
     telemetry_reply_bytes: int = 64 * KIB
     """The most that a sink may answer."""
+    streamed_prelude_bytes: int = 64 * KIB
+    """Status, headers and cookies before the body of a streamed answer at a function URL."""
+    broken_stream_grace_seconds: float = 0.25
+    """How long a streamed response that broke off waits for the news that its runtime has ended, which is the better
+    explanation."""
     next_request_grace_seconds: float = 0.025
     """How long an invocation waits for an environment that has answered and not yet asked for its next event, before
     it is given a new one; up to twice that where others waited before it."""

@@ -6,6 +6,7 @@ inside a call that a real socket would have put between two.
 """
 
 import asyncio
+import base64
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -81,6 +82,33 @@ class FakeRuntime:
         request_id = request_id or self.events[-1].request_id
         following = _request("GET", f"{_PATH}/invocation/next") if then_next else b""
         self.send(_request("POST", f"{_PATH}/invocation/{request_id}/response", payload) + following)
+
+    def stream(self, *parts: bytes, content_type: str = "application/octet-stream") -> None:
+        """Begin to answer the event received last part by part."""
+        head = f"POST {_PATH}/invocation/{self.events[-1].request_id}/response HTTP/1.1\r\nHost: 127.0.0.1:9001\r\n"
+        head += f"Lambda-Runtime-Function-Response-Mode: streaming\r\nContent-Type: {content_type}\r\n"
+        self.send(head.encode() + b"Transfer-Encoding: chunked\r\n\r\n")
+        self.stream_on(*parts)
+
+    def stream_on(self, *parts: bytes) -> None:
+        """Send further parts, none of them empty."""
+        for part in parts:
+            self.send(b"%x\r\n%b\r\n" % (len(part), part))
+
+    def end_stream(self, error_type: str = "", payload: bytes = b"", *, then_next: bool = False) -> None:
+        """End the answer, with an error in the trailers if one is given."""
+        trailers = ""
+        if error_type:
+            document = base64.b64encode(payload).decode()
+            trailers = f"Lambda-Runtime-Function-Error-Type: {error_type}\r\n"
+            trailers += f"Lambda-Runtime-Function-Error-Body: {document}\r\n"
+        following = _request("GET", f"{_PATH}/invocation/next") if then_next else b""
+        self.send(f"0\r\n{trailers}\r\n".encode() + following)
+
+    @property
+    def held_back(self) -> bool:
+        """Whether the platform lets it wait with what it sends."""
+        return self._transport is not None and self._transport.paused
 
     def fail(self, error_type: str, payload: bytes) -> None:
         """Answer the event received last with an error."""

@@ -35,6 +35,13 @@ class MemoryTransport(asyncio.Transport):
         self._receive = receive
         self._lost = lost
         self._closing = False
+        self.paused = False
+
+    def pause_reading(self) -> None:
+        self.paused = True
+
+    def resume_reading(self) -> None:
+        self.paused = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if not self._closing:
