@@ -109,6 +109,11 @@ class EnvironmentTelemetry:
         self._telemetry.end_lines()
         self._telemetry.flush()
 
+    @property
+    def pending(self) -> bool:
+        """Whether something is still to be delivered."""
+        return self._telemetry.pending
+
     def close(self) -> None:
         """The environment is gone."""
         self._telemetry.close()

@@ -40,6 +40,7 @@ class Subscriber:
         self._timer: Timer | None = None
         self._wake = asyncio.Event()
         self._task: asyncio.Task[object] | None = None
+        self._under_way = False
         self._closed = False
 
     def hear(self, event: TelemetryEvent) -> None:
@@ -59,6 +60,11 @@ class Subscriber:
             self._timer = None
         self._wake.set()
 
+    @property
+    def pending(self) -> bool:
+        """Whether something is still to be delivered."""
+        return self._under_way or bool(len(self._buffer))
+
     async def run(self) -> None:
         """Deliver, until closed."""
         self._task = asyncio.current_task()
@@ -67,8 +73,10 @@ class Subscriber:
                 await self._wake.wait()
                 self._wake.clear()
                 while len(self._buffer):
+                    self._under_way = True
                     batch = self._buffer.take()
                     await self._deliver(batch if len(self._buffer) else [*batch, *self._drops()])
+                    self._under_way = False
         except asyncio.CancelledError:
             if not self._closed:
                 raise
@@ -180,6 +188,11 @@ class Telemetry:
         """Deliver what there is."""
         for subscriber in self.subscribers.values():
             subscriber.flush()
+
+    @property
+    def pending(self) -> bool:
+        """Whether something is still to be delivered."""
+        return any(subscriber.pending for subscriber in self.subscribers.values())
 
     def close(self) -> None:
         """End all deliveries."""
