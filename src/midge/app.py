@@ -46,6 +46,7 @@ from midge.observe.log_files import LogDirectory
 from midge.observe.logging import configure
 from midge.observe.logs import LogWriter
 from midge.observe.metrics import Metrics
+from midge.observe.telemetry_buffer import TelemetryBudget
 from midge.runtimes.catalogue import Catalogue, discover, node_modules_directory
 from midge.sandbox import rootless
 from midge.sandbox.cgroups.discovery import open_cgroups
@@ -212,6 +213,7 @@ def _open_execution(
         ids=ids,
         tasks=TaskOwner(partial(_failed, "an environment could not be started")),
         watch=Watch(clock, config.limits),
+        telemetry_budget=TelemetryBudget(config.limits.telemetry_pending_bytes),
     )
     pools = EnvironmentPools(platform)
     stack.push_async_callback(pools.close)

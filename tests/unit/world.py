@@ -21,6 +21,7 @@ from midge.model.limits import Limits
 from midge.observe.log_files import LogDirectory
 from midge.observe.logs import LogWriter
 from midge.observe.metrics import Metrics
+from midge.observe.telemetry_buffer import TelemetryBudget
 from midge.sandbox.fake import FakeRuntime, FakeSandbox
 from midge.tasks import TaskOwner
 
@@ -87,6 +88,7 @@ class World:
             ids=self.ids,
             tasks=TaskOwner(self.failures.append),
             watch=Watch(self.clock, self.limits),
+            telemetry_budget=TelemetryBudget(self.limits.telemetry_pending_bytes),
         )
         self.pools = EnvironmentPools(self.platform)
         self.random = 0.5

@@ -12,6 +12,7 @@ from midge.invoke.watch import Watch
 from midge.model.limits import Limits
 from midge.observe.logs import LogWriter
 from midge.observe.metrics import Metrics
+from midge.observe.telemetry_buffer import TelemetryBudget
 from midge.sandbox.port import Sandbox
 from midge.tasks import TaskOwner
 
@@ -31,6 +32,7 @@ class Platform:
     ids: RequestIds
     tasks: TaskOwner
     watch: Watch
+    telemetry_budget: TelemetryBudget
 
 
 class EnvironmentOwner(Protocol[_Environment_contra]):
