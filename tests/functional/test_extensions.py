@@ -225,9 +225,14 @@ def test_one_that_does_not_end_is_killed(watch: Watch) -> None:
     assert "@bad done\n" not in log
 
 
-def test_one_that_floods_its_output(watch: Watch, midge: Midge, deploy: Callable[..., str]) -> None:
-    """Gigabytes of output are dropped beyond a bound; the invocation and others go on."""
-    function = watch(bad={"at": "INVOKE", "do": "flood"}, settings={"Timeout": 3})
+@pytest.mark.parametrize("what", ["long lines", "short lines"])
+def test_one_that_floods_its_output(watch: Watch, midge: Midge, deploy: Callable[..., str], what: str) -> None:
+    """Gigabytes of output, or millions of lines that others subscribe to, are cut off; the others go on."""
+    mode: dict[str, Any] = {"at": "INVOKE", "do": "flood"}
+    if what == "short lines":
+        mode |= {"what": "x\n", "times": 32768}
+    ears = {"sink": "http", "subscribe": {**SUBSCRIPTION, "destination": DESTINATIONS["http"]}}
+    function = watch(bad=mode, ears=ears, settings={"Timeout": 3})
     function.invoke()
     check_others(midge, deploy)
 
