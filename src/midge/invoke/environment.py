@@ -128,7 +128,7 @@ class ExecutionEnvironment:
 
     def _start_request(self) -> StartRequest:
         """Raises TooManyExtensionsError."""
-        credentials = session_credentials(self.version, self._platform.ids.hex32)
+        credentials = session_credentials(self.version, self._platform.ids.hex32, self._platform.session_secret)
         variables = function_variables(self.version, self._log.stream.name, credentials, provisioned=self._provisioned)
         return StartRequest(
             runtime=self.version.runtime,

@@ -1,5 +1,6 @@
 """What environments and pools are given: the rest of midge in one record, and who an environment reports to."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -31,6 +32,8 @@ class Platform:
     concurrency: ConcurrencyBook
     ids: RequestIds
     tasks: TaskOwner
+    session_secret: Callable[[str, str], str]
+    """The secret access key for an access key id and a session token."""
     watch: Watch
     telemetry_budget: TelemetryBudget
 
