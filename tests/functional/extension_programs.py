@@ -64,7 +64,7 @@ def act(mode):
         time.sleep(3600)
     if mode["do"] == "flood":
         while True:
-            print("x" * 65536, flush=True)
+            print(mode.get("what", "x" * 65535 + "\\n") * mode.get("times", 1), end="", flush=True)
     if mode["do"] == "eat":
         kept = []
         while True:

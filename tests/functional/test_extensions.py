@@ -1,20 +1,16 @@
 """Extensions in the real sandbox of a real server: their life, their telemetry, and those that mean harm or just break."""
 
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 from functional.extension_programs import PROGRAM, publish
 from functional.server import ROLE, Midge, make_zip
-
-from midge.observe.log_files import LogDirectory
+from functional.watched import Watched
 
 pytestmark = pytest.mark.needs("namespaces")
 
-PATIENCE_SECONDS = 30.0
 HANDLER = """
 import os, signal, sys, time
 def handler(event, context):
@@ -27,63 +23,6 @@ def last(*_):
     sys.exit(0)
 signal.signal(signal.SIGTERM, last)
 """
-
-
-class Watched:
-    """A function with extensions, and what is in its log."""
-
-    def __init__(self, midge: Midge, name: str) -> None:
-        self.client = midge.client()
-        self.name = name
-        self._logs = LogDirectory(midge.data_dir / "logs", stream_file_bytes=1 << 30, directory_bytes=1 << 40)
-
-    def invoke(self, event: Any = None) -> Any:
-        """The function's result."""
-        answer = self.client.invoke(FunctionName=self.name, Payload=json.dumps(event))
-        document = json.loads(answer["Payload"].read())
-        assert "FunctionError" not in answer, document
-        return document
-
-    def error(self, event: Any = None) -> tuple[str, str]:
-        """Type and message of the error that an invocation ends with."""
-        answer = self.client.invoke(FunctionName=self.name, Payload=json.dumps(event))
-        assert answer["FunctionError"] == "Unhandled"
-        document = json.loads(answer["Payload"].read())
-        return document["errorType"], document["errorMessage"].partition("Error: ")[2]
-
-    def log(self) -> list[str]:
-        group = f"/aws/lambda/{self.name}"
-        return [event.message for stream in self._logs.streams(group) for event in self._logs.read(group, stream)]
-
-    def until(self, *beginnings: str) -> list[str]:
-        """The log, as soon as it has lines that begin so."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < deadline:
-            log = self.log()
-            if all(any(line.startswith(beginning) for line in log) for beginning in beginnings):
-                return log
-            time.sleep(0.05)
-        raise AssertionError(f"{beginnings} not in:\n{''.join(self.log())}")
-
-    def end(self) -> None:
-        """Let its environments end, as an update does."""
-        self.client.update_function_configuration(FunctionName=self.name, Description="", MemorySize=256)
-
-    def heard(self, name: str, *kinds: str) -> dict[str, Any]:
-        """Records of the telemetry events that an extension had, by type, once there is one of each of ``kinds``.
-
-        Invokes the function meanwhile: between its invocations it stands still, and its sink with it.
-        """
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        found: dict[str, Any] = {}
-        while time.monotonic() < deadline and not set(kinds) <= set(found):
-            self.invoke()
-            lines = [line for line in self.log() if line.startswith(f"@{name} heard")]
-            events = [json.loads(line.partition("heard ")[2]) for line in lines]
-            found = {event["type"]: event["record"] for event in events}
-            time.sleep(0.05)
-        assert set(kinds) <= set(found), self.log()
-        return found
 
 
 Watch = Callable[..., Watched]
@@ -282,28 +221,18 @@ def test_one_that_does_not_end_is_killed(watch: Watch) -> None:
     function.invoke()
     function.end()
     log = function.until("@bad SHUTDOWN")
-    began = time.monotonic()
-    while _processes("extensions/bad"):
-        assert time.monotonic() - began < PATIENCE_SECONDS
-        time.sleep(0.05)
+    function.until_gone("extensions/bad")
     assert "@bad done\n" not in log
 
 
-def _processes(words: str) -> list[str]:
-    found: list[str] = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if words in line:
-            found.append(line)
-    return found
-
-
-def test_one_that_floods_its_output(watch: Watch, midge: Midge, deploy: Callable[..., str]) -> None:
-    """Gigabytes of output are dropped beyond a bound; the invocation and others go on."""
-    function = watch(bad={"at": "INVOKE", "do": "flood"}, settings={"Timeout": 3})
+@pytest.mark.parametrize("what", ["long lines", "short lines"])
+def test_one_that_floods_its_output(watch: Watch, midge: Midge, deploy: Callable[..., str], what: str) -> None:
+    """Gigabytes of output, or millions of lines that others subscribe to, are cut off; the others go on."""
+    mode: dict[str, Any] = {"at": "INVOKE", "do": "flood"}
+    if what == "short lines":
+        mode |= {"what": "x\n", "times": 32768}
+    ears = {"sink": "http", "subscribe": {**SUBSCRIPTION, "destination": DESTINATIONS["http"]}}
+    function = watch(bad=mode, ears=ears, settings={"Timeout": 3})
     function.invoke()
     check_others(midge, deploy)
 
@@ -361,6 +290,42 @@ def test_a_dead_sink_harms_nobody(watch: Watch, midge: Midge, deploy: Callable[.
     check_others(midge, deploy)
     function.end()
     function.until("@ears done")
+
+
+INTERNAL = """
+import http.client, json, os, signal, sys, threading
+def call(method, path, body=None, **headers):
+    connection = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
+    connection.request(method, path, body, {k.replace("_", "-"): v for k, v in headers.items()})
+    answer = connection.getresponse()
+    return answer.headers, json.loads(answer.read())
+headers, _ = call("POST", "/2020-01-01/extension/register", '{"events": ["INVOKE"]}', Lambda_Extension_Name="inside")
+identifier = headers["Lambda-Extension-Identifier"]
+heard = []
+def live():
+    while True:
+        _, event = call("GET", "/2020-01-01/extension/event/next", Lambda_Extension_Identifier=identifier)
+        heard.append(event["requestId"])
+threading.Thread(target=live, daemon=True).start()
+def last(*_):
+    print("flushing", len(heard), flush=True)
+    sys.exit(0)
+signal.signal(signal.SIGTERM, last)
+def handler(event, context):
+    return context.aws_request_id
+"""
+
+
+def test_an_internal_extension(midge: Midge, deploy: Callable[..., str]) -> None:
+    """A thread of the runtime's own takes part in every invocation, and the runtime has time for its last words."""
+    name = deploy("internal", {"app.py": INTERNAL})
+    function = Watched(midge, name)
+    function.invoke()
+    function.invoke()
+    function.end()
+    log = function.until("flushing")
+    assert "flushing 2\n" in log
+    assert "EXTENSION\tName: inside\tState: Ready\tEvents: [INVOKE]\n" in log
 
 
 def test_programs_are_what_the_tests_say() -> None:

@@ -22,6 +22,7 @@ from midge.model.limits import Limits
 from midge.observe.log_files import LogDirectory
 from midge.observe.logs import LogWriter
 from midge.observe.metrics import Metrics
+from midge.observe.telemetry_buffer import TelemetryBudget
 from midge.sandbox.fake import FakeRuntime, FakeSandbox
 from midge.tasks import TaskOwner
 
@@ -90,6 +91,7 @@ class World:
             tasks=TaskOwner(self.failures.append),
             session_secret=self.credentials.session_secret,
             watch=Watch(self.clock, self.limits),
+            telemetry_budget=TelemetryBudget(self.limits.telemetry_pending_bytes),
         )
         self.pools = EnvironmentPools(self.platform)
         self.random = 0.5

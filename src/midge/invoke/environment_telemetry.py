@@ -11,7 +11,7 @@ from midge.invoke.platform import Platform
 from midge.model.telemetry import TelemetrySubscription
 from midge.observe import telemetry_events as events
 from midge.observe.log_records import InvocationEnd, LogStyle
-from midge.observe.telemetry import Subscriber, Telemetry
+from midge.observe.telemetry import Subscriber, Telemetry, TelemetrySurroundings
 from midge.observe.telemetry_sinks import OpenSocket
 
 
@@ -30,7 +30,14 @@ class EnvironmentTelemetry:
         self._request_id = ""
         self._tracing: dict[str, str] = {}
         self._runtime_done = False
-        self._telemetry = Telemetry(platform.clock, platform.limits, style, open_socket, platform.tasks.start)
+        surroundings = TelemetrySurroundings(
+            clock=platform.clock,
+            limits=platform.limits,
+            budget=platform.telemetry_budget,
+            open_socket=open_socket,
+            start_task=platform.tasks.start,
+        )
+        self._telemetry = Telemetry(surroundings, style)
 
     def begin(self, time: float, version: tuple[str, str], runtime: str) -> None:
         """Initialisation began at ``time``; ``version`` is the function's name and version."""
@@ -108,6 +115,11 @@ class EnvironmentTelemetry:
         """Deliver what there is."""
         self._telemetry.end_lines()
         self._telemetry.flush()
+
+    @property
+    def pending(self) -> bool:
+        """Whether something is still to be delivered."""
+        return self._telemetry.pending
 
     def close(self) -> None:
         """The environment is gone."""

@@ -172,9 +172,7 @@ class EnvironmentExtensions:
 
     def shut_down(self, handle: SandboxedEnvironment, reason: str, *, runtime_ended: bool) -> None:
         """End the environment as they may expect: ``reason`` is spindown, timeout or failure."""
-        if self._log.telemetry is not None:
-            self._log.telemetry.flush()
-        self._shutdown = _Shutdown(self._platform, self.session, handle, reason)
+        self._shutdown = _Shutdown(self._platform, self.session, self._log, handle, reason)
         self._shutdown.begin(runtime_ended=runtime_ended)
 
     @property
@@ -195,17 +193,24 @@ class TooManyExtensionsError(Exception):
 class _Shutdown:
     """The Shutdown phase: SIGTERM to the runtime, then SHUTDOWN to the external extensions, then SIGKILL to all.
 
-    Each step follows when those of the step before have ended, or their time is over.
+    Each step follows when those of the step before have ended, or their time is over. Telemetry that waits has the
+    runtime's time to arrive: who hears of the end has heard of all before.
     """
 
-    __slots__ = ("_clock", "_handle", "_limits", "_reason", "_session", "_started", "_timer", "_told", "over")
+    __slots__ = ("_clock", "_handle", "_limits", "_log", "_reason", "_session", "_started", "_timer", "_told", "over")
 
     def __init__(
-        self, platform: Platform, session: ExtensionsSession, handle: SandboxedEnvironment, reason: str
+        self,
+        platform: Platform,
+        session: ExtensionsSession,
+        log: EnvironmentLog,
+        handle: SandboxedEnvironment,
+        reason: str,
     ) -> None:
         self._clock = platform.clock
         self._limits = platform.limits
         self._session = session
+        self._log = log
         self._handle = handle
         self._reason = reason
         self._started = platform.clock.monotonic()
@@ -214,6 +219,8 @@ class _Shutdown:
         self.over = False
 
     def begin(self, *, runtime_ended: bool) -> None:
+        if self._log.telemetry is not None:
+            self._log.telemetry.flush()
         external = any(extension.external for extension in self._session.all)
         if external and runtime_ended:
             self.runtime_ended()
@@ -233,14 +240,26 @@ class _Shutdown:
     def runtime_ended(self) -> None:
         if self._told or self.over:
             return
-        self._told = True
         self._cancel()
+        if self._log.telemetry is not None:
+            self._log.telemetry.flush()
+        self._tell_when_all_is_heard()
+
+    def _tell_when_all_is_heard(self) -> None:
+        self._timer = None
         elapsed = self._clock.monotonic() - self._started
-        left = max(0.0, self._limits.shutdown_seconds - elapsed)
-        deadline_ms = int((self._clock.now() + left) * 1000)
+        telemetry = self._log.telemetry
+        if telemetry is not None and telemetry.pending and elapsed < self._limits.shutdown_runtime_seconds:
+            self._timer = self._clock.call_later(_LOOK_SECONDS, self._tell_when_all_is_heard)
+        else:
+            self._tell(max(0.0, self._limits.shutdown_seconds - elapsed))
+
+    def _tell(self, left_seconds: float) -> None:
+        self._told = True
+        deadline_ms = int((self._clock.now() + left_seconds) * 1000)
         event = {"eventType": "SHUTDOWN", "shutdownReason": self._reason, "deadlineMs": deadline_ms}
         self._session.shut_down(_event(event))
-        self._timer = self._clock.call_later(left, self._end)
+        self._timer = self._clock.call_later(left_seconds, self._end)
         self.extension_ended()
 
     def extension_ended(self) -> None:
@@ -263,6 +282,7 @@ class _Shutdown:
 
 
 _SIGTERM, _SIGKILL = 15, 9
+_LOOK_SECONDS = 0.005
 
 
 def _event(document: Mapping[str, object]) -> bytes:

@@ -13,6 +13,7 @@ from midge.invoke.watch import Watch
 from midge.model.limits import Limits
 from midge.observe.logs import LogWriter
 from midge.observe.metrics import Metrics
+from midge.observe.telemetry_buffer import TelemetryBudget
 from midge.sandbox.port import Sandbox
 from midge.tasks import TaskOwner
 
@@ -34,6 +35,7 @@ class Platform:
     session_secret: Callable[[str, str], str]
     """The secret access key for an access key id and a session token."""
     watch: Watch
+    telemetry_budget: TelemetryBudget
 
 
 class EnvironmentOwner(Protocol[_Environment_contra]):

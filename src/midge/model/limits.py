@@ -156,6 +156,12 @@ class Limits:
     """A longer line of output becomes several events."""
     telemetry_early_events: int = 1_000
     """Kept of an initialisation for those who subscribe during it; beyond it they are dropped and the drop is told."""
+    telemetry_early_bytes: int = 256 * KIB
+    """The same, of the output among them."""
+    telemetry_lines_per_second: int = 5_000
+    """Of one environment's output; beyond it lines are dropped, counted and told."""
+    telemetry_pending_bytes: int = 64 * MIB
+    """Of all environments, that wait for their sinks; beyond it events are dropped."""
     telemetry_retry_seconds: float = 0.25
     """Before the second attempt to deliver a batch; doubled for each further one, up to the longest."""
     telemetry_longest_retry_seconds: float = 5.0

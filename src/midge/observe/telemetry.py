@@ -8,6 +8,7 @@ Source: https://docs.aws.amazon.com/lambda/latest/dg/telemetry-api.html
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -17,7 +18,7 @@ from midge.model.limits import Limits
 from midge.model.telemetry import TelemetrySubscription
 from midge.observe import telemetry_events as events
 from midge.observe.log_records import LogStyle
-from midge.observe.telemetry_buffer import FALLEN_BEHIND, TelemetryBuffer
+from midge.observe.telemetry_buffer import FALLEN_BEHIND, TelemetryBudget, TelemetryBuffer
 from midge.observe.telemetry_events import TelemetryEvent
 from midge.observe.telemetry_sinks import OpenSocket, Sink, SinkError
 
@@ -29,10 +30,11 @@ class Subscriber:
     """One subscription: its buffer and its sink. ``run`` is its task."""
 
     def __init__(
-        self, subscription: TelemetrySubscription, sink: Sink, clock: Clock, limits: Limits, style: LogStyle
+        self, subscription: TelemetrySubscription, sink: Sink, surroundings: "TelemetrySurroundings", style: LogStyle
     ) -> None:
+        clock, limits = surroundings.clock, surroundings.limits
         self.subscription = subscription
-        self._buffer = TelemetryBuffer(subscription.buffering)
+        self._buffer = TelemetryBuffer(subscription.buffering, surroundings.budget)
         self._sink = sink
         self._clock = clock
         self._limits = limits
@@ -40,6 +42,7 @@ class Subscriber:
         self._timer: Timer | None = None
         self._wake = asyncio.Event()
         self._task: asyncio.Task[object] | None = None
+        self._under_way = False
         self._closed = False
 
     def hear(self, event: TelemetryEvent) -> None:
@@ -52,12 +55,23 @@ class Subscriber:
         elif self._timer is None:
             self._timer = self._clock.call_later(self.subscription.buffering.timeout_seconds, self.flush)
 
+    def miss(self, stream: str, records: int, size_bytes: int) -> None:
+        """Count lines of output that are not told."""
+        if stream in self.subscription.types:
+            self._buffer.dropped_records += records
+            self._buffer.dropped_bytes += size_bytes
+
     def flush(self) -> None:
         """Deliver what there is."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         self._wake.set()
+
+    @property
+    def pending(self) -> bool:
+        """Whether something is still to be delivered."""
+        return self._under_way or bool(len(self._buffer))
 
     async def run(self) -> None:
         """Deliver, until closed."""
@@ -67,8 +81,10 @@ class Subscriber:
                 await self._wake.wait()
                 self._wake.clear()
                 while len(self._buffer):
+                    self._under_way = True
                     batch = self._buffer.take()
                     await self._deliver(batch if len(self._buffer) else [*batch, *self._drops()])
+                    self._under_way = False
         except asyncio.CancelledError:
             if not self._closed:
                 raise
@@ -102,25 +118,37 @@ class Subscriber:
         """End its task."""
         self._closed = True
         self.flush()
+        self._buffer.clear()
         if self._task is not None:
             self._task.cancel()
 
 
-class Telemetry:
-    """See the module. ``open_socket`` makes sockets inside the environment; tasks are started by ``start_task``."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TelemetrySurroundings:
+    """What telemetry is given: ``open_socket`` makes sockets inside the environment, ``start_task`` owns tasks."""
 
-    def __init__(
-        self, clock: Clock, limits: Limits, style: LogStyle, open_socket: OpenSocket, start_task: StartTask
-    ) -> None:
-        self._clock = clock
-        self._limits = limits
+    clock: Clock
+    limits: Limits
+    budget: TelemetryBudget
+    open_socket: OpenSocket
+    start_task: StartTask
+
+
+class Telemetry:
+    """See the module."""
+
+    def __init__(self, surroundings: TelemetrySurroundings, style: LogStyle) -> None:
+        self._surroundings = surroundings
+        self._clock = surroundings.clock
+        self._limits = surroundings.limits
         self._style = style
-        self._open_socket = open_socket
-        self._start_task = start_task
         self._early: list[TelemetryEvent] | None = []
         """None once initialisation is over."""
+        self._early_bytes = 0
         self._early_dropped = 0
         self._partial = {"function": b"", "extension": b""}
+        self._second = self._clock.monotonic()
+        self._lines_this_second = 0
         self.subscribers: dict[str, Subscriber] = {}
 
     def subscribe(self, subscription: TelemetrySubscription) -> bool:
@@ -129,10 +157,10 @@ class Telemetry:
         if self._early is None or (known is not None and known.subscription.logs_api != subscription.logs_api):
             return False
         if known is None:
-            sink = Sink(subscription, self._open_socket, self._limits.telemetry_reply_bytes)
-            subscriber = Subscriber(subscription, sink, self._clock, self._limits, self._style)
+            sink = Sink(subscription, self._surroundings.open_socket, self._limits.telemetry_reply_bytes)
+            subscriber = Subscriber(subscription, sink, self._surroundings, self._style)
             self.subscribers[subscription.extension] = subscriber
-            self._start_task(subscriber.run())
+            self._surroundings.start_task(subscriber.run())
             for event in self._early:
                 subscriber.hear(event)
             if self._early_dropped:
@@ -144,22 +172,49 @@ class Telemetry:
     def emit(self, event: TelemetryEvent) -> None:
         """Something has happened."""
         if self._early is not None:
-            if len(self._early) < self._limits.telemetry_early_events:
-                self._early.append(event)
-            else:
-                self._early_dropped += 1
+            self._keep_early(self._early, event)
         for subscriber in self.subscribers.values():
             subscriber.hear(event)
 
+    def _keep_early(self, early: list[TelemetryEvent], event: TelemetryEvent) -> None:
+        size = len(event.record) if isinstance(event.record, str) else 0
+        if len(early) < self._limits.telemetry_early_events and (
+            self._early_bytes + size <= self._limits.telemetry_early_bytes
+        ):
+            early.append(event)
+            self._early_bytes += size
+        else:
+            self._early_dropped += 1
+
     def output(self, stream: str, data: bytes) -> None:
-        """The function or an extension (``stream``) wrote ``data``: an event for each line."""
-        lines = (self._partial[stream] + data).split(b"\n")
-        self._partial[stream] = lines.pop()
-        if len(self._partial[stream]) > self._limits.telemetry_line_bytes:
-            lines.append(self._partial[stream])
-            self._partial[stream] = b""
+        """The function or an extension (``stream``) wrote ``data``: an event for each line, up to so many a second."""
+        if self._early is None and not self.subscribers:
+            return
+        data = self._partial[stream] + data
+        *lines, rest = data.split(b"\n", self._lines_left())
+        self._lines_this_second += len(lines)
+        if b"\n" in rest:
+            rest = self._skip(stream, rest)
+        if len(rest) > self._limits.telemetry_line_bytes:
+            lines.append(rest)
+            rest = b""
+        self._partial[stream] = rest
         for line in lines:
             self._line(stream, line)
+
+    def _lines_left(self) -> int:
+        now = self._clock.monotonic()
+        if now - self._second >= 1.0:
+            self._second = now
+            self._lines_this_second = 0
+        return max(0, self._limits.telemetry_lines_per_second - self._lines_this_second)
+
+    def _skip(self, stream: str, data: bytes) -> bytes:
+        """Tell nobody of whole lines; returns what begins the next one."""
+        skipped, _, rest = data.rpartition(b"\n")
+        for subscriber in self.subscribers.values():
+            subscriber.miss(stream, skipped.count(b"\n") + 1, len(skipped))
+        return rest
 
     def end_lines(self) -> None:
         """What was written without a line's end is a line now."""
@@ -180,6 +235,11 @@ class Telemetry:
         """Deliver what there is."""
         for subscriber in self.subscribers.values():
             subscriber.flush()
+
+    @property
+    def pending(self) -> bool:
+        """Whether something is still to be delivered."""
+        return any(subscriber.pending for subscriber in self.subscribers.values())
 
     def close(self) -> None:
         """End all deliveries."""

@@ -16,8 +16,8 @@ from midge.model.limits import Limits
 from midge.model.telemetry import Buffering, TelemetrySubscription
 from midge.observe import telemetry_events as events
 from midge.observe.log_records import InvocationEnd, LogStyle
-from midge.observe.telemetry import Telemetry
-from midge.observe.telemetry_buffer import TelemetryBuffer
+from midge.observe.telemetry import Telemetry, TelemetrySurroundings
+from midge.observe.telemetry_buffer import TelemetryBudget, TelemetryBuffer
 from midge.observe.telemetry_events import TelemetryEvent, render, wanted
 
 ALL = ("platform", "function", "extension")
@@ -121,7 +121,8 @@ def test_structured_output_is_told_as_objects(schema: str, json_format: bool, li
 @given(st.lists(st.binary(min_size=1, max_size=60), max_size=60), st.integers(1, 5), st.integers(50, 120))
 def test_the_buffer_loses_nothing_uncounted(given_events: list[bytes], items: int, size: int) -> None:
     """What went in comes out in order, in batches within both limits, or has been counted as dropped."""
-    buffer = TelemetryBuffer(Buffering(max_items=items, max_bytes=size, timeout_seconds=1.0))
+    budget = TelemetryBudget(150)
+    buffer = TelemetryBuffer(Buffering(max_items=items, max_bytes=size, timeout_seconds=1.0), budget)
     for event in given_events:
         buffer.add(event)
     records, size_bytes = buffer.take_drops()
@@ -134,12 +135,14 @@ def test_the_buffer_loses_nothing_uncounted(given_events: list[bytes], items: in
     assert len(out) + records == len(given_events)
     assert sum(map(len, out)) + size_bytes == sum(map(len, given_events))
     assert sum(map(len, out)) <= 2 * size
+    assert sum(map(len, out)) <= 150
     assert buffer.take_drops() == (0, 0)
+    assert budget.held_bytes == 0
 
 
 def test_a_full_batch_is_due() -> None:
     """As soon as either limit is reached a batch need not wait for its time."""
-    buffer = TelemetryBuffer(SMALL)
+    buffer = TelemetryBuffer(SMALL, TelemetryBudget(1_000))
     buffer.add(b"x" * 99)
     assert not buffer.due
     buffer.add(b"x")
@@ -188,7 +191,12 @@ class Stage:
         self.ears = ears
         self.tasks: list[asyncio.Task[None]] = []
         self.subscription = replace(SUBSCRIPTION, port=port, path="/events")
-        self.telemetry = Telemetry(self.clock, Limits(telemetry_line_bytes=10), STYLE, self.open_socket, self.start)
+        limits = Limits(telemetry_line_bytes=10, telemetry_lines_per_second=30)
+        self.budget = TelemetryBudget(10_000)
+        surroundings = TelemetrySurroundings(
+            clock=self.clock, limits=limits, budget=self.budget, open_socket=self.open_socket, start_task=self.start
+        )
+        self.telemetry = Telemetry(surroundings, STYLE)
 
     async def open_socket(self) -> socket.socket:
         made = socket.socket()
@@ -320,5 +328,44 @@ def test_a_connection_is_kept() -> None:
             await stage.until(lambda count=count: len(stage.ears.batches) == count)
             stage.telemetry.output("function", b"more\n")
         assert stage.ears.connections == 1
+
+    on_stage(scenario)
+
+
+def test_a_flood_of_lines_is_cut_off_and_counted() -> None:
+    """Beyond so many lines a second output is not told; how much is."""
+
+    async def scenario(stage: Stage) -> None:
+        stage.telemetry.subscribe(replace(stage.subscription, types=("platform", "function")))
+        stage.telemetry.initialised()
+        stage.telemetry.flush()
+        await stage.until(lambda: len(stage.ears.batches) == 1)
+        stage.telemetry.output("function", b"x\n" * 28)
+        stage.telemetry.output("function", b"y\n" * 100 + b"z")
+        stage.clock.advance(1.0)
+        await stage.until(lambda: "platform.logsDropped" in stage.kinds())
+        stage.telemetry.output("function", b"z\n")
+        stage.telemetry.flush()
+        await stage.until(lambda: stage.ears.batches[-1][-1]["record"] == "zz")
+        events = [event for batch in stage.ears.batches for event in batch]
+        told = sum(event["type"] == "function" for event in events)
+        dropped = sum(e["record"]["droppedRecords"] for e in events if e["type"] == "platform.logsDropped")
+        assert told + dropped == 129
+        assert told <= 31
+
+    on_stage(scenario)
+
+
+def test_what_waits_is_given_back_in_the_end() -> None:
+    """A subscriber whose environment ends holds nothing of what all of them may hold."""
+
+    async def scenario(stage: Stage) -> None:
+        stage.ears.silent = True
+        stage.telemetry.subscribe(stage.subscription)
+        stage.telemetry.output("function", b"a\nb\n")
+        assert stage.budget.held_bytes > 0
+        assert stage.telemetry.pending
+        stage.telemetry.close()
+        assert stage.budget.held_bytes == 0
 
     on_stage(scenario)
