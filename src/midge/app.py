@@ -20,7 +20,7 @@ import uvloop
 import midge
 from midge.api.code_links import CodeLinks
 from midge.api.dispatch import Api
-from midge.api.invocations import Invocations
+from midge.api.invocations import Invocations, Loader
 from midge.api.services import ApiServices, CallContext
 from midge.auth.credentials import Credentials
 from midge.auth.scope import Scopes
@@ -29,6 +29,10 @@ from midge.blobs.directory import DirectoryBlobs
 from midge.blobs.packages import Packages
 from midge.clock import Clock, SystemClock
 from midge.config import Config
+from midge.events.deliveries import AwsDeliveries
+from midge.events.dispatcher import Dispatcher
+from midge.events.reports import Reports
+from midge.events.settings import StoredSettings
 from midge.http.code_page import CodePage
 from midge.http.control import ControlPlane
 from midge.http.function_urls import UrlAccess
@@ -50,6 +54,7 @@ from midge.observe.log_files import LogDirectory
 from midge.observe.logging import configure
 from midge.observe.logs import LogWriter
 from midge.observe.metrics import Metrics
+from midge.queue.sqlite import SqliteEventQueue
 from midge.runtimes.catalogue import Catalogue, discover, node_modules_directory
 from midge.sandbox import rootless
 from midge.sandbox.cgroups.discovery import open_cgroups
@@ -147,6 +152,13 @@ async def _open(config: Config, stack: AsyncExitStack, *, isolated: bool) -> Lis
     stack.push_async_callback(moto.close)
     execution = _open_execution(config, stack, clock, kept, listeners, isolated=isolated)
     code_links = CodeLinks(kept.secret, clock, config.limits)
+    events = await _open_events(
+        config,
+        stack,
+        kept,
+        execution,
+        lambda function, qualifier: api.load(function, qualifier),  # noqa: PLW0108 (api comes later)
+    )
     services = ApiServices(
         store=kept.store,
         blobs=kept.blobs,
@@ -157,6 +169,7 @@ async def _open(config: Config, stack: AsyncExitStack, *, isolated: bool) -> Lis
         fetch_s3=S3Objects(moto, config.limits).fetch,
         runtimes=execution.catalogue,
         code_links=code_links,
+        accept_event=events.accept,
         strict=config.server.strict,
         url_domain=config.server.domain,
     )
@@ -165,7 +178,9 @@ async def _open(config: Config, stack: AsyncExitStack, *, isolated: bool) -> Lis
     stack.push_async_callback(api.close)
     loads = TaskOwner(partial(_failed, "a function could not be loaded"))
     stack.push_async_callback(loads.close)
-    invocations = Invocations(execution.router, config.limits, api.load, loads)
+    invocations = Invocations(execution.router, config.limits, api.load, loads, accept=events.accept, clock=clock)
+    await events.start()
+    stack.push_async_callback(events.close)
     pages = InternalPages(
         execution.metrics,
         partial(_health, execution, kept.store, isolated=isolated),
@@ -177,6 +192,43 @@ async def _open(config: Config, stack: AsyncExitStack, *, isolated: bool) -> Lis
     listeners.append(listener)
     stack.push_async_callback(listener.close)
     return listener
+
+
+async def _open_events(
+    config: Config, stack: AsyncExitStack, kept: _Kept, execution: _Execution, load: Loader
+) -> Dispatcher:
+    """Asynchronous invocation, before it begins. ``load`` is not called until then."""
+    limits, clock = config.limits, execution.clock
+    queue = await SqliteEventQueue.open(config.data_dir / "events.db", limits)
+    stack.push_async_callback(queue.close)
+    deliveries = AwsDeliveries(
+        f"http://{config.server.host}:{config.server.port}",
+        limits,
+        account=config.aws.account,
+        region=config.aws.region,
+    )
+    stack.push_async_callback(deliveries.close)
+    settings = StoredSettings(kept.store)
+    reports = Reports(
+        deliveries,
+        settings.dead_letter_target,
+        clock=clock,
+        limits=limits,
+        metrics=execution.metrics,
+        ids=execution.ids,
+    )
+    return Dispatcher(
+        queue,
+        execution.router,
+        load,
+        settings.config,
+        reports,
+        clock=clock,
+        limits=limits,
+        metrics=execution.metrics,
+        ids=execution.ids,
+        tasks=TaskOwner(partial(_failed, "an event could not be worked on")),
+    )
 
 
 async def _open_kept(config: Config, stack: AsyncExitStack, clock: Clock) -> _Kept:

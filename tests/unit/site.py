@@ -24,6 +24,7 @@ from midge.http.routes import Routes
 from midge.model.errors import ServiceError
 from midge.model.functions import FunctionId, FunctionVersion
 from midge.model.limits import Limits
+from midge.queue.port import AsyncEvent
 from midge.sandbox.fake import FakeSandbox
 from midge.store.memory import MemoryStore
 from midge.wire.messages import Request, Response
@@ -135,11 +136,19 @@ class Site:
         self.seen: list[tuple[Request, Scope | None]] = []
         self.stored: dict[FunctionId, list[FunctionVersion]] = {}
         self.relay = FakeRelay()
+        self.accepted: list[AsyncEvent] = []
         self.store = MemoryStore()
         self.urls = UrlDirectory(self.store, world.limits)
         self.listener = Listener(
             Answerers(
-                invocations=Invocations(world.router, world.limits, self.load, world.platform.tasks),
+                invocations=Invocations(
+                    world.router,
+                    world.limits,
+                    self.load,
+                    world.platform.tasks,
+                    accept=self.accept,
+                    clock=world.clock,
+                ),
                 api=self.api,
                 internal=InternalPages(world.metrics, self.health, {}),
                 routes=Routes("123456789012", "eu-west-1"),
@@ -156,6 +165,9 @@ class Site:
         )
         self.protocols = self.listener.protocols(world.limits.connections)
         self.connection, self.transport = self.connect()
+
+    async def accept(self, event: AsyncEvent) -> None:
+        self.accepted.append(event)
 
     def connect(self, factory: Callable[[], AwsEndpoint] | None = None) -> tuple[AwsEndpoint, Transport]:
         connection, transport = (factory or self.protocols)(), Transport()

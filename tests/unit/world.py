@@ -119,15 +119,24 @@ class World:
         """The environment started last."""
         return self.sandbox.runtimes[-1]
 
-    async def settle(self) -> None:
-        """Let everything happen that is due now."""
-        for _ in range(30):
+    async def settle(self, turns: int = 30) -> None:
+        """Let everything happen that is due now, as far as it needs no more than so many turns of the event loop."""
+        for _ in range(turns):
             await asyncio.sleep(0)
 
-    async def advance(self, seconds: float) -> None:
+    async def advance(self, seconds: float, turns: int = 30) -> None:
         """Move time on and let happen what falls due."""
         self.clock.advance(seconds)
-        await self.settle()
+        await self.settle(turns)
+
+    async def pass_time(self, seconds: float, turns: int = 30) -> None:
+        """Move time on from one thing that falls due to the next, as it really passes: what follows from each happens
+        before the next.
+        """
+        end = self.clock.monotonic() + seconds
+        while (due := self.clock.due_in()) is not None and self.clock.monotonic() + due <= end:
+            await self.advance(due, turns)
+        await self.advance(max(0.0, end - self.clock.monotonic()))
 
     async def invoke(self, payload: bytes = b"{}", *, tail: bool = False) -> Outcome:
         """Invoke and wait for the outcome, as far as it needs no time."""

@@ -16,7 +16,7 @@ from midge.http.exchange import Exchange, Kind, Known
 from midge.http.function_urls import FunctionUrls
 from midge.http.render import Renderer
 from midge.http.response_streams import EventStreamAnswer
-from midge.invoke.outcome import DRY_RUN, Done, Outcome
+from midge.invoke.outcome import ACCEPTED, DRY_RUN, Done, Outcome
 from midge.invoke.streaming import ResponseSink
 from midge.model.errors import ServiceError
 from midge.tasks import TaskOwner
@@ -95,6 +95,10 @@ class _Invoke:
             return
         if result is DRY_RUN:
             connection.answer(exchange, Response(status=204))
+            return
+        if result is ACCEPTED:
+            headers = {"X-Amzn-Trace-Id": exchange.trace_id.decode("latin-1")}
+            connection.answer(exchange, Response(status=202, headers=headers))
             return
         head = self._renderer.outcome(result, exchange.request_id, exchange.trace_id, keep_alive=exchange.keep_alive)
         payload = result.payload

@@ -44,6 +44,34 @@ class Limits:
     files_per_environment: int = 1_024
     processes_per_environment: int = 1_024
 
+    # asynchronous invocation
+    async_payload_bytes: int = MIB
+    async_retries: int = 2
+    """After errors of the function, where nothing else is configured."""
+    async_age_seconds: float = 21_600.0
+    """How old an event may become, where nothing else is configured."""
+    async_retry_base_seconds: float = 60.0
+    """The pause before the first retry of an event whose function failed; before the second it is twice that."""
+    async_delay_base_seconds: float = 1.0
+    """The pause before the next attempt of an event that could not be invoked; it doubles each time."""
+    async_delay_seconds: float = 300.0
+    """The longest such pause."""
+    async_events: int = 1_000_000
+    """Events on disk; further ones are throttled until some are done."""
+    async_events_in_memory: int = 64
+    """Of one function; the others stay on disk."""
+    async_bytes_in_memory: int = 4 * MIB
+    """Of one function's payloads in memory; one more event may exceed it."""
+    async_concurrency_at_first: int = 10
+    """Events of one function that are invoked at once, at first; as many more every tenth of a second while they wait."""
+    async_concurrency: int = 100
+    """The most, of one function."""
+    async_deliveries: int = 8
+    """Calls to destinations and dead-letter queues at once."""
+    async_delivery_attempts: int = 4
+    async_delivery_seconds: float = 10.0
+    """For one such call."""
+
     # the listener's
     request_line_bytes: int = 16 * KIB
     request_headers_bytes: int = 64 * KIB

@@ -214,12 +214,12 @@ class FakeRuntime:
         if status != 200:
             self.replies.append((status, reply.body))
             return
+        assert not self.frozen, "a frozen environment was given an event"
         event = Event(reply.headers["lambda-runtime-aws-request-id"], reply.headers, reply.body)
         self.events.append(event)
         self._on_event(self, event)
 
     def _receive(self, data: bytes) -> None:
-        assert not self.frozen, "a frozen environment was given an event"
         if not self.ended and self._connection is not None:
             self._parser.feed_data(data)
 

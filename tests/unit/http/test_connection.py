@@ -110,7 +110,6 @@ def test_invoke_headers_are_honoured(tmp_path: Path) -> None:
     ("header", "status", "text"),
     [
         ("X-Amz-Invocation-Type: DryRun", 204, ""),
-        ("X-Amz-Invocation-Type: Event", 400, "does not support asynchronous invocation"),
         ("X-Amz-Invocation-Type: Other", 400, "Member must satisfy enum value set"),
         ("X-Amz-Log-Type: Other", 400, "Member must satisfy enum value set"),
         ("X-Amz-Client-Context: e", 400, "valid Base64-encoded JSON"),
@@ -124,6 +123,20 @@ def test_invocation_parameters_are_checked(tmp_path: Path, header: str, status: 
         answer = await site.ask(request(INVOKE, b"{}", header))
         assert answer.status == status
         assert text in answer.body.decode()
+        assert not site.world.sandbox.runtimes
+
+    on_site(tmp_path, scenario)
+
+
+def test_an_event_is_answered_when_it_is_accepted(tmp_path: Path) -> None:
+    """202 without a body, for an event that carries what the caller gave; nothing runs in the caller's time."""
+
+    async def scenario(site: Site) -> None:
+        answer = await site.ask(request(INVOKE, b'{"a": 1}', "X-Amz-Invocation-Type: Event"))
+        assert (answer.status, answer.body) == (202, b"")
+        (event,) = site.accepted
+        assert (event.payload, event.request_id) == (b'{"a": 1}', answer.headers["x-amzn-requestid"])
+        assert event.trace_id == answer.headers["x-amzn-trace-id"]
         assert not site.world.sandbox.runtimes
 
     on_site(tmp_path, scenario)
