@@ -43,7 +43,7 @@ class ExecutionEnvironment:
 
     __slots__ = (
         "_cpu_held", "_deadline", "_handle", "_init_overrun", "_init_seconds", "_invocation", "_layers_root", "_log", "_monotonic", "_now",
-        "_owner", "_platform", "_provisioned", "_run_started", "_session", "_start", "_started", "_stream", "_streamed", "_task_root", "_timer",
+        "_owner", "_platform", "_provisioned", "_run_started", "_session", "_start", "_started", "_stream", "_task_root", "_timer",
         "frozen", "last_used", "state", "version",
     )  # fmt: skip
 
@@ -72,7 +72,6 @@ class ExecutionEnvironment:
         self._invocation: Invocation | None = None
         self._log = EnvironmentLog(platform, version)
         self._stream = self._log.stream
-        self._streamed: StreamedResponse | None = None
         self._start: asyncio.Task[object] | None = None
         now = platform.clock.monotonic()
         self.last_used = now
@@ -159,12 +158,9 @@ class ExecutionEnvironment:
 
     def runtime_streams(self, content_type: bytes, source: StreamSource) -> StreamedResponse | None:
         invocation = self._invocation
-        if self.state is not _BUSY or invocation is None or invocation.sink is None:
+        if self.state is not _BUSY or invocation is None:
             return None
-        platform = self._platform
-        streamed = self._streamed = StreamedResponse(source, invocation.sink, platform.clock, platform.limits)
-        invocation.sink.begin(streamed, content_type, invocation.target.executed_version)
-        return streamed
+        return invocation.stream(source, content_type, self._platform.clock, self._platform.limits)
 
     def runtime_broke_off(self) -> None:
         grace = self._platform.limits.broken_stream_grace_seconds
@@ -204,8 +200,8 @@ class ExecutionEnvironment:
         """The invocation has ended: its log lines, its figures, its answer. In that order, and once."""
         invocation, self._invocation = self._invocation, None
         assert invocation is not None
-        if self._streamed is not None:
-            self._close_stream()
+        if invocation.sink is not None:
+            invocation.close_stream()
         end = InvocationEnd(self._now(), invocation.request_id, seconds, None, self._init_seconds)
         self._init_seconds = None
         log = self._log
@@ -225,11 +221,6 @@ class ExecutionEnvironment:
                 None if fault is None else fault.error_type,
             )
         )
-
-    def _close_stream(self) -> None:
-        streamed, self._streamed = self._streamed, None
-        if streamed is not None:
-            streamed.close()
 
     # between its invocations, and in long ones
 
@@ -320,8 +311,8 @@ class ExecutionEnvironment:
             return
         invocation, self._invocation = self._invocation, None
         self._leave(EnvironmentEvent.STOP)
-        self._close_stream()
         if invocation is not None:
+            invocation.close_stream()
             self._owner.invocation_ended(invocation, 0.0, error=True, timed_out=False)
             invocation.done(outcomes.service_failure("The execution environment was shut down."))
         self._kill()
