@@ -200,7 +200,10 @@ class ExecutionEnvironment:
             self._answer(payload, outcomes.reported(error_type, payload))
 
     def runtime_streams(self, content_type: bytes, source: StreamSource) -> StreamedResponse | None:
-        return self._running.stream(content_type, source) if self.state is _BUSY else None
+        invocation = self._running.invocation
+        if self.state is not _BUSY or invocation is None:
+            return None
+        return invocation.stream(source, content_type, self._platform.clock, self._platform.limits)
 
     def runtime_broke_off(self) -> None:
         grace = self._platform.limits.broken_stream_grace_seconds
@@ -286,8 +289,8 @@ class ExecutionEnvironment:
         invocation, self._running.invocation = self._running.invocation or self.bound, None
         told = self.state is _ANSWERED
         self._leave(EnvironmentEvent.STOP)
-        self._running.close_stream()
         if invocation is not None:
+            invocation.close_stream()
             self._owner.invocation_ended(invocation, 0.0, error=True, timed_out=False)
             if not told:
                 invocation.done(outcomes.service_failure("The execution environment was shut down."))

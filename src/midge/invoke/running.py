@@ -11,9 +11,7 @@ from midge.invoke.environment_log import EnvironmentLog
 from midge.invoke.invocation import Invocation
 from midge.invoke.outcome import Fault, Outcome
 from midge.invoke.platform import EnvironmentOwner, Platform
-from midge.invoke.streaming import StreamedResponse
 from midge.observe.log_records import InvocationEnd
-from midge.runtime_api.session import StreamSource
 
 _Environment = TypeVar("_Environment")
 
@@ -22,14 +20,11 @@ class RunningInvocation(Generic[_Environment]):
     """See the module. ``invocation`` is None while there is none; ``started`` is when its time began."""
 
     __slots__ = (
-        "_log", "_monotonic", "_now", "_owner", "_platform", "_stream", "_streamed", "_told", "init_seconds", "invocation", "started",
+        "_log", "_monotonic", "_now", "_owner", "_stream", "_told", "init_seconds", "invocation", "started",
     )  # fmt: skip
 
     def __init__(self, platform: Platform, log: EnvironmentLog, owner: EnvironmentOwner[_Environment]) -> None:
-        self._platform = platform
         self._log = log
-        self._streamed: StreamedResponse | None = None
-        """The response, while it comes part by part."""
         self._stream = log.stream
         self._owner = owner
         # Bound once: they are called for every invocation.
@@ -51,21 +46,6 @@ class RunningInvocation(Generic[_Environment]):
         if self._log.telemetry is not None:
             self._log.telemetry.invoke(invocation)
 
-    def stream(self, content_type: bytes, source: StreamSource) -> StreamedResponse | None:
-        """The response comes part by part from ``source``; None if the caller does not take it so."""
-        invocation, platform = self.invocation, self._platform
-        if invocation is None or invocation.sink is None:
-            return None
-        streamed = self._streamed = StreamedResponse(source, invocation.sink, platform.clock, platform.limits)
-        invocation.sink.begin(streamed, content_type, invocation.target.executed_version)
-        return streamed
-
-    def close_stream(self) -> None:
-        """Nothing more of a streamed response is passed on."""
-        streamed, self._streamed = self._streamed, None
-        if streamed is not None:
-            streamed.close()
-
     def runtime_done(self, status: str, produced_bytes: int | None) -> None:
         """The runtime has answered, or never will: success, error, failure or timeout."""
         if self._log.telemetry is not None:
@@ -75,8 +55,8 @@ class RunningInvocation(Generic[_Environment]):
         """It has ended: its log lines, its figures, its answer. In that order, and once."""
         invocation, self.invocation = self.invocation, None
         assert invocation is not None
-        if self._streamed is not None:
-            self.close_stream()
+        if invocation.sink is not None:
+            invocation.close_stream()
         end = InvocationEnd(self._now(), invocation.request_id, seconds, None, self.init_seconds)
         self.init_seconds = None
         log = self._log
@@ -91,8 +71,8 @@ class RunningInvocation(Generic[_Environment]):
         """The caller gets the answer; the invocation goes on until the extensions have done as well."""
         invocation = self.invocation
         assert invocation is not None
-        if self._streamed is not None:
-            self.close_stream()
+        if invocation.sink is not None:
+            invocation.close_stream()
         tail = self._log.tail
         seconds = self._monotonic() - self.started
         end = InvocationEnd(self._now(), invocation.request_id, seconds, None, self.init_seconds)
