@@ -31,7 +31,8 @@ def listen_tcp(port):
     with socket.create_server(("sandbox.localdomain", port)) as server:
         connection = server.accept()[0]
         for line in connection.makefile():
-            say("heard", line.strip())
+            if json.loads(line)["type"] != "extension":
+                say("heard", line.strip())
 def main():
     if MODE.get("at") == "start":
         act(MODE)
