@@ -123,6 +123,34 @@ def test_the_logs_api_has_its_own_events(watch: Watch) -> None:
     assert not {"platform.initStart", "platform.telemetrySubscription"} & set(heard)
 
 
+@pytest.mark.parametrize(
+    ("event", "status", "error"),
+    [("exit", "failure", "Runtime.ExitError"), ("sleep", "timeout", "Sandbox.Timedout")],
+    ids=["crash", "time-out"],
+)
+def test_telemetry_tells_of_faults(watch: Watch, event: str, status: str, error: str) -> None:
+    """A crash and a time-out are told before the extension is asked to end, by the status that AWS has for each."""
+    subscription = {**SUBSCRIPTION, "destination": DESTINATIONS["http"]}
+    function = watch(settings={"Timeout": 2}, ears={"sink": "http", "subscribe": subscription})
+    assert function.error(event)[0] == error
+    lines = [line.partition("heard ")[2] for line in function.until("@ears done") if line.startswith("@ears heard")]
+    heard = {document["type"]: document["record"] for document in map(json.loads, lines)}
+    assert heard["platform.runtimeDone"]["status"] == status
+    assert heard["platform.report"]["status"] == ("timeout" if status == "timeout" else "error")
+    assert heard["platform.report"]["errorType"] == error
+
+
+def test_the_logs_api_tells_of_faults(watch: Watch) -> None:
+    """A crash is a platform.fault in the older API."""
+    document = {"types": ["platform"], "destination": {"protocol": "HTTP", "URI": "http://sandbox:8080"}}
+    function = watch(ears={"sink": "http", "api": "/2020-08-15/logs", "subscribe": document})
+    function.error("exit")
+    lines = [line.partition("heard ")[2] for line in function.until("@ears done") if line.startswith("@ears heard")]
+    faults = [document["record"] for document in map(json.loads, lines) if document["type"] == "platform.fault"]
+    assert len(faults) == 1
+    assert faults[0].endswith("Error: Runtime exited with error: exit status 7\nRuntime.ExitError")
+
+
 # those that break
 
 

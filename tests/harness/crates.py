@@ -2,6 +2,7 @@
 
 import functools
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -37,11 +38,8 @@ def installed(crate: str, version: str, program: str) -> bytes:
 
 @functools.cache
 def built(directory: Path, program: str) -> bytes:
-    """The program of a crate of the tests' own."""
-    _cargo("build", "--quiet", "--manifest-path", str(directory / "Cargo.toml"), directory=_cache_made())
+    """The program of a crate of the tests' own, built beside the cache: cargo writes its lock file where it builds."""
+    place = _cache() / "sources" / directory.name
+    shutil.copytree(directory, place, dirs_exist_ok=True, ignore=shutil.ignore_patterns("Cargo.lock"))
+    _cargo("build", "--quiet", directory=place)
     return (_cache() / "target" / "debug" / program).read_bytes()
-
-
-def _cache_made() -> Path:
-    _cache().mkdir(parents=True, exist_ok=True)
-    return _cache()
