@@ -29,7 +29,9 @@ preload = ["boto3", "requests"]
 
 SECTIONS = {
     "server": "Where midge listens and keeps what it must not lose. `domain` is what function URLs end in, and a name by "
-    "which midge may be addressed; names below `localhost` mean this machine.",
+    "which midge may be addressed; names below `localhost` mean this machine. "
+    "`clock`: with `virtual`, `POST /_midge/clock/advance` turns time on, and retries, event ages, idle environments and "
+    "all else that waits follow.",
     "aws": "Which account and region callers find. `access_keys` are written as `ID:SECRET`; only function URLs with "
     "AuthType AWS_IAM look at them so far.",
     "sandbox": "How function code is kept apart from the machine: `namespaces` needs what `midge doctor` looks for, "

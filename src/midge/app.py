@@ -27,12 +27,13 @@ from midge.auth.scope import Scopes
 from midge.auth.sigv4 import Verifier
 from midge.blobs.directory import DirectoryBlobs
 from midge.blobs.packages import Packages
-from midge.clock import Clock, SystemClock
+from midge.clock import Clock, SystemClock, TurnableClock
 from midge.config import Config
 from midge.events.deliveries import AwsDeliveries
 from midge.events.dispatcher import Dispatcher
 from midge.events.reports import Reports
 from midge.events.settings import StoredSettings
+from midge.http.clock_page import ClockPage
 from midge.http.code_page import CodePage
 from midge.http.control import ControlPlane
 from midge.http.function_urls import UrlAccess
@@ -142,11 +143,13 @@ class _Execution:
     ids: RequestIds
     clock: Clock
     credentials: Credentials
+    concurrency: ConcurrencyBook
 
 
 async def _open(config: Config, stack: AsyncExitStack, *, isolated: bool) -> Listener:
     """Everything, from the bottom up; ``stack`` closes it from the top down."""
-    clock = SystemClock()
+    turnable = TurnableClock() if config.server.clock == "virtual" else None
+    clock: Clock = turnable or SystemClock()
     listeners: list[Listener] = []
     kept = await _open_kept(config, stack, clock)
     moto = Moto(config.data_dir / "moto.log", config.limits, account=config.aws.account)
@@ -186,6 +189,7 @@ async def _open(config: Config, stack: AsyncExitStack, *, isolated: bool) -> Lis
         execution.metrics,
         partial(_health, execution, kept.store, isolated=isolated),
         {"code": CodePage(code_links, kept.blobs)},
+        {} if turnable is None else {"clock": ClockPage(turnable, partial(_at_work, execution, events), config.limits)},
     )
     relay = Relay(moto, config.limits)
     stack.push_async_callback(relay.close)
@@ -258,7 +262,7 @@ def _open_execution(
         python_stock_transport=config.python.transport == "stock",
         node_modules=node_modules_directory(),
     )
-    sandbox = _sandbox(config, catalogue, clock, listeners, isolated=isolated)
+    sandbox = _sandbox(config, catalogue, listeners, isolated=isolated)
     stack.push_async_callback(sandbox.close)
     metrics, ids = Metrics(clock.monotonic), RequestIds()
     credentials = Credentials(kept.secret, config.aws.secrets)
@@ -286,6 +290,7 @@ def _open_execution(
         ids=ids,
         clock=clock,
         credentials=credentials,
+        concurrency=platform.concurrency,
     )
 
 
@@ -313,7 +318,7 @@ def _listener(
             scope=Scopes().of_header,
             render_error=control.error,
             ids=execution.ids,
-            clock=execution.clock,
+            clock=SystemClock(),  # connections are the machine's own, whatever time it is for functions
             limits=config.limits,
             relay=relay,
             rewrite_head=rewrite_head,
@@ -321,9 +326,7 @@ def _listener(
     )
 
 
-def _sandbox(
-    config: Config, catalogue: Catalogue, clock: Clock, listeners: list[Listener], *, isolated: bool
-) -> Sandbox:
+def _sandbox(config: Config, catalogue: Catalogue, listeners: list[Listener], *, isolated: bool) -> Sandbox:
     """The sandbox in force. ``listeners`` holds, once it is made, the one that serves the endpoint inside as well."""
     limits = config.limits
     if not isolated:
@@ -334,7 +337,7 @@ def _sandbox(
         endpoint=lambda: listeners[0].protocols(limits.endpoint_connections_per_environment, inside=True),
         endpoint_port=config.server.port,
         cgroups=open_cgroups(unique_name(), limits.processes_per_environment),
-        clock=clock,
+        clock=SystemClock(),
         limits=limits,
     )
 
@@ -347,6 +350,11 @@ def _operations(api: Api) -> Any:
         return api.handle(operation, dict(values), context)
 
     return call
+
+
+def _at_work(execution: _Execution, events: Dispatcher) -> int:
+    """What runs at this moment: invocations, and events on their way through one."""
+    return execution.concurrency.total() + events.working
 
 
 async def _health(execution: _Execution, store: SqliteStore, *, isolated: bool) -> dict[str, Any]:

@@ -34,6 +34,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     allow_remote: bool = False
     strict: bool = False
     domain: str = "localhost"
+    clock: Literal["system", "virtual"] = "system"
 
 
 class Aws(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

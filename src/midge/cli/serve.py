@@ -24,6 +24,11 @@ from midge.sandbox.doctor import examine, isolates
 @click.option(
     "--strict", is_flag=True, default=None, help="Refuse what would be kept without effect (docs/operations.md)."
 )
+@click.option(
+    "--clock",
+    type=click.Choice(["system", "virtual"]),
+    help="With virtual, POST /_midge/clock/advance turns time on.  [default: system]",
+)
 def serve(config_file: Path | None, **options: Any) -> None:
     """Start midge and serve until interrupted."""
     given = {name: value for name, value in options.items() if value is not None}

@@ -89,6 +89,11 @@ class Dispatcher:
         self._closed = False
         metrics.add("midge_async_events", "Events that wait for their invocation or run.", lambda: {"": self._count})
 
+    @property
+    def working(self) -> int:
+        """Events that are being worked on at this moment."""
+        return sum(lane.in_flight for lane in self._lanes.values())
+
     async def start(self) -> None:
         """Go on with what an earlier server accepted. Raises StoreError."""
         self._count = await self._queue.count()

@@ -85,6 +85,12 @@ class Limits:
     async_delivery_seconds: float = 10.0
     """For one such call."""
 
+    # the virtual clock
+    clock_advance_seconds: float = 366 * 86_400.0
+    """The most by which one request turns it on."""
+    clock_settle_seconds: float = 10.0
+    """How long, each time that something falls due, it waits for functions that run."""
+
     # the listener's
     request_line_bytes: int = 16 * KIB
     request_headers_bytes: int = 64 * KIB
