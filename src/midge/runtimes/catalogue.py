@@ -2,18 +2,23 @@
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 from midge.model.errors import invalid_parameter
 from midge.runtimes import provided
+from midge.runtimes.dotnet import program as dotnet
+from midge.runtimes.java import program as java
 from midge.runtimes.nodejs import program as nodejs
+from midge.runtimes.places import Places
 from midge.runtimes.port import Runtime
 from midge.runtimes.python import program as python
+from midge.runtimes.ruby import program as ruby
 from midge.sandbox.program import Program
 
 
 class Catalogue(Mapping[str, Program]):
-    """The runtimes by AWS's names, as programs for a sandbox. Each is looked for once, when first asked for."""
+    """The runtimes by AWS's names, as programs for a sandbox. Each is looked for when it is asked for, until found."""
 
     def __init__(self, finders: Mapping[str, Callable[[], Runtime]]) -> None:
         self._finders = finders
@@ -22,7 +27,10 @@ class Catalogue(Mapping[str, Program]):
     def find(self, name: str) -> Runtime:
         """What this machine has of a runtime. Raises KeyError for a name that midge does not know."""
         if name not in self._found:
-            self._found[name] = self._finders[name]()
+            found = self._finders[name]()
+            if found.program is None:
+                return found
+            self._found[name] = found
         return self._found[name]
 
     def all(self) -> list[Runtime]:
@@ -56,15 +64,23 @@ def node_modules_directory() -> Path:
     return Path(sys.prefix) / "share" / "midge" / "nodejs" / "node_modules"
 
 
-def discover(*, python_preload: tuple[str, ...], python_stock_transport: bool, node_modules: Path) -> Catalogue:
+def discover(
+    *, python_preload: tuple[str, ...], python_stock_transport: bool, node_modules: Path, places: Places
+) -> Catalogue:
     """The catalogue of this machine; nothing is looked for yet."""
     finders: dict[str, Callable[[], Runtime]] = {}
     for version in python.VERSIONS:
-        finders[f"python{version}"] = lambda version=version: python.runtime(
-            version, python_preload, stock_transport=python_stock_transport
+        finders[f"python{version}"] = partial(
+            python.runtime, version, places, python_preload, stock_transport=python_stock_transport
         )
     for version in nodejs.VERSIONS:
-        finders[f"nodejs{version}.x"] = lambda version=version: nodejs.runtime(version, node_modules)
+        finders[f"nodejs{version}.x"] = partial(nodejs.runtime, version, places, node_modules)
+    for name in java.RUNTIMES:
+        finders[name] = partial(java.runtime, name, places)
+    for name in dotnet.RUNTIMES:
+        finders[name] = partial(dotnet.runtime, name, places)
+    for version in ruby.VERSIONS:
+        finders[f"ruby{version}"] = partial(ruby.runtime, version, places)
     for name in provided.NAMES:
-        finders[name] = lambda name=name: provided.runtime(name)
+        finders[name] = partial(provided.runtime, name)
     return Catalogue(finders)

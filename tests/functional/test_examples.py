@@ -1,0 +1,83 @@
+"""The examples, one in every language: built as their users would, deployed and invoked through boto3."""
+
+import importlib.util
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from functional.server import Midge
+from harness.toolchains import build_cache, variables
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+pytestmark = pytest.mark.needs("namespaces")
+
+
+def _load() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("examples_deploy", EXAMPLES / "deploy.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+deploy = _load()
+
+
+@pytest.fixture(scope="module")
+def midge(start_midge: Callable[..., Midge]) -> Midge:
+    """A server that finds what set-up has put outside of the checkout."""
+    return start_midge(**variables())
+
+
+@pytest.fixture
+def deployed(midge: Midge, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., str]]:
+    """Builds and creates functions that are gone after the test; returns their names."""
+    client = midge.client()
+    names: list[str] = []
+    if (cache := build_cache()) is not None:
+        monkeypatch.setenv("CARGO_TARGET_DIR", str(cache / "rust"))
+    monkeypatch.setenv("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0")  # built in half the time
+
+    def create(language: str, runtime: str | None = None) -> str:
+        name = deploy.deploy(client, language, runtime)
+        names.append(name)
+        return name
+
+    yield create
+    for name in names:
+        client.delete_function(FunctionName=name)
+
+
+def greets(midge: Midge, function: str) -> str:
+    """What the function answers for Ada, once for a new environment and once for a warm one; nobody is an error."""
+    client = midge.client()
+    payload: dict[str, str] = {}
+    for _ in range(2):
+        answer = client.invoke(FunctionName=function, Payload=b'{"name": "Ada"}', LogType="Tail")
+        payload = json.loads(answer["Payload"].read())
+        assert "FunctionError" not in answer, payload
+        assert payload["request"] == answer["ResponseMetadata"]["RequestId"]
+    failed = client.invoke(FunctionName=function, Payload=b"{}")
+    error = json.loads(failed["Payload"].read())
+    assert failed["FunctionError"] == "Unhandled"
+    assert error["errorMessage"] == "nobody to greet"
+    return payload["message"]
+
+
+@pytest.mark.parametrize(
+    ("language", "message"),
+    [
+        pytest.param("go", "Hello, Ada, from Go!", marks=pytest.mark.needs("go")),
+        pytest.param("rust", "Hello, Ada, from Rust!", marks=pytest.mark.needs("cargo", "gcc")),
+        pytest.param("shell", "Hello, Ada, from a shell!", marks=pytest.mark.needs("curl")),
+    ],
+)
+def test_a_function_that_brings_its_runtime(
+    midge: Midge, deployed: Callable[..., str], language: str, message: str
+) -> None:
+    """What is built with AWS's client for Go, with its client for Rust, and a shell script run unmodified."""
+    assert greets(midge, deployed(language)) == message
