@@ -62,9 +62,15 @@ def _rust(at: Path) -> Path:
     return package
 
 
+def _java(at: Path) -> Path:
+    _run("mvn", "-q", "-B", "compile", "dependency:copy-dependencies", at=at)
+    return at / "target" / "classes"
+
+
 EXAMPLES: Mapping[str, Example] = {
     "python": Example("python3.13", "app.handler", _as_it_is),
     "nodejs": Example("nodejs22.x", "index.handler", _as_it_is),
+    "java": Example("java25", "example.Greeter", _java, memory_size_mb=512),
     "go": Example("provided.al2023", "bootstrap", _go),
     "rust": Example("provided.al2023", "bootstrap", _rust),
     "shell": Example("provided.al2023", "bootstrap", _as_it_is),

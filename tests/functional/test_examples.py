@@ -1,10 +1,13 @@
 """The examples, one in every language: built as their users would, deployed and invoked through boto3."""
 
+import base64
+import functools
 import importlib.util
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from functional.server import Midge
@@ -27,6 +30,11 @@ def _load() -> ModuleType:
 deploy = _load()
 
 
+@functools.cache
+def package(language: str) -> bytes:
+    return deploy.package(language)
+
+
 @pytest.fixture(scope="module")
 def midge(start_midge: Callable[..., Midge]) -> Midge:
     """A server that finds what set-up has put outside of the checkout."""
@@ -43,7 +51,7 @@ def deployed(midge: Midge, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
     monkeypatch.setenv("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0")  # built in half the time
 
     def create(language: str, runtime: str | None = None) -> str:
-        name = deploy.deploy(client, language, runtime)
+        name = deploy.deploy(client, language, runtime, package(language))
         names.append(name)
         return name
 
@@ -53,13 +61,14 @@ def deployed(midge: Midge, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
 
 
 def greets(midge: Midge, function: str) -> str:
-    """What the function answers for Ada, once for a new environment and once for a warm one; nobody is an error."""
+    """What the function answers and logs for Ada, in a new environment and in a warm one; nobody is an error."""
     client = midge.client()
     payload: dict[str, str] = {}
     for _ in range(2):
         answer = client.invoke(FunctionName=function, Payload=b'{"name": "Ada"}', LogType="Tail")
         payload = json.loads(answer["Payload"].read())
         assert "FunctionError" not in answer, payload
+        assert b"greeting Ada" in base64.b64decode(answer["LogResult"])
         assert payload["request"] == answer["ResponseMetadata"]["RequestId"]
     failed = client.invoke(FunctionName=function, Payload=b"{}")
     error = json.loads(failed["Payload"].read())
@@ -81,3 +90,26 @@ def test_a_function_that_brings_its_runtime(
 ) -> None:
     """What is built with AWS's client for Go, with its client for Rust, and a shell script run unmodified."""
     assert greets(midge, deployed(language)) == message
+
+
+def runtime(name: str) -> Any:
+    return pytest.param(name, marks=pytest.mark.needs(f"runtime:{name}"))
+
+
+@pytest.mark.parametrize("name", [runtime(f"python3.{minor}") for minor in range(9, 14)])
+def test_python(midge: Midge, deployed: Callable[..., str], name: str) -> None:
+    """The same function runs on every version of Python."""
+    assert greets(midge, deployed("python", name)) == "Hello, Ada, from Python!"
+
+
+@pytest.mark.parametrize("name", [runtime(f"nodejs{major}.x") for major in (20, 22, 24)])
+def test_nodejs(midge: Midge, deployed: Callable[..., str], name: str) -> None:
+    """The same function runs on every version of Node.js."""
+    assert greets(midge, deployed("nodejs", name)) == "Hello, Ada, from Node.js!"
+
+
+@pytest.mark.needs("mvn", "javac")
+@pytest.mark.parametrize("name", [runtime("java17"), runtime("java25")])
+def test_java(midge: Midge, deployed: Callable[..., str], name: str) -> None:
+    """The same function, packaged by Maven, runs on several versions of Java."""
+    assert greets(midge, deployed("java", name)) == "Hello, Ada, from Java!"
