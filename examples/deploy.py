@@ -67,10 +67,18 @@ def _java(at: Path) -> Path:
     return at / "target" / "classes"
 
 
+def _csharp(at: Path) -> Path:
+    options = ("-nodeReuse:false", "-p:UseSharedCompilation=false")  # no build server stays behind
+    _run("dotnet", "publish", "-c", "Release", "-o", "package", "-v", "quiet", "-nologo", *options, at=at)
+    return at / "package"
+
+
 EXAMPLES: Mapping[str, Example] = {
     "python": Example("python3.13", "app.handler", _as_it_is),
     "nodejs": Example("nodejs22.x", "index.handler", _as_it_is),
     "java": Example("java25", "example.Greeter", _java, memory_size_mb=512),
+    "csharp": Example("dotnet10", "Greeter::Greeter.Function::Greet", _csharp, memory_size_mb=512),
+    "ruby": Example("ruby3.4", "app.handler", _as_it_is),
     "go": Example("provided.al2023", "bootstrap", _go),
     "rust": Example("provided.al2023", "bootstrap", _rust),
     "shell": Example("provided.al2023", "bootstrap", _as_it_is),

@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 from functional.server import Midge
+from harness.environments import catalogue
 from harness.toolchains import build_cache, variables
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 pytestmark = pytest.mark.needs("namespaces")
+RUBIES = [name for name in catalogue() if name.startswith("ruby")]
 
 
 def _load() -> ModuleType:
@@ -113,3 +115,9 @@ def test_nodejs(midge: Midge, deployed: Callable[..., str], name: str) -> None:
 def test_java(midge: Midge, deployed: Callable[..., str], name: str) -> None:
     """The same function, packaged by Maven, runs on several versions of Java."""
     assert greets(midge, deployed("java", name)) == "Hello, Ada, from Java!"
+
+
+@pytest.mark.skipif(not RUBIES, reason="no Ruby of 3.2 or later with the gem aws_lambda_ric was found")
+def test_ruby(midge: Midge, deployed: Callable[..., str]) -> None:
+    """The function runs on the newest Ruby that has AWS's client; CI's machines cannot have one."""
+    assert greets(midge, deployed("ruby", RUBIES[-1])) == "Hello, Ada, from Ruby!"

@@ -204,7 +204,7 @@ def test_json_logging(shop: Workshop, package: Path) -> None:
     """AWS_LAMBDA_LOG_FORMAT=JSON makes the logger's records JSON objects with level and request id."""
 
     async def work() -> str:
-        more = {"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "INFO"}
+        more: dict[str, Any] = {"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "INFO"}
         handler = "example.Plain::speak"
         async with shop.open_environment(package, runtime=NEWEST, handler=handler, **SETTINGS, **more) as driven:
             await driven.invoke("x")

@@ -185,6 +185,7 @@ class Adder:
         (project / "client.csproj").write_text(archives.csproj(_SUPPORT, _SUPPORT_VERSION, name), encoding="utf-8")
         self._run(
             *(str(host), "publish", "-c", "Release", "-o", str(stage / CLIENT), "-v", "quiet", "-nologo"),
+            *("-nodeReuse:false", "-p:UseSharedCompilation=false"),  # no build server stays behind
             at=project,
             DOTNET_CLI_TELEMETRY_OPTOUT="1",
             DOTNET_NOLOGO="1",

@@ -55,7 +55,7 @@ def _version(home: Path) -> str | None:
         found = _VERSION.search((home / "release").read_text("utf-8", errors="replace"))
     except OSError:
         return None
-    return None if found is None else found[1] + found[2].removeprefix(".0" if found[1] == "8" else "")
+    return None if found is None else found[1] + found[2]
 
 
 def find(runtime: str, places: Places) -> tuple[Path, str] | None:
