@@ -1,9 +1,12 @@
 """Which of AWS's runtimes this machine can run, and what is missing for the others."""
 
+import platform
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+
+import structlog
 
 from midge.model.errors import invalid_parameter
 from midge.runtimes import provided
@@ -16,6 +19,11 @@ from midge.runtimes.python import program as python
 from midge.runtimes.ruby import program as ruby
 from midge.sandbox.program import Program
 
+_log = structlog.get_logger(__name__)
+
+_ARCHITECTURES = {"x86_64": "x86_64", "aarch64": "arm64"}
+"""The kernel's word for a processor to AWS's."""
+
 
 class Catalogue(Mapping[str, Program]):
     """The runtimes by AWS's names, as programs for a sandbox. Each is looked for when it is asked for, until found."""
@@ -23,6 +31,7 @@ class Catalogue(Mapping[str, Program]):
     def __init__(self, finders: Mapping[str, Callable[[], Runtime]]) -> None:
         self._finders = finders
         self._found: dict[str, Runtime] = {}
+        self._said = False
 
     def find(self, name: str) -> Runtime:
         """What this machine has of a runtime. Raises KeyError for a name that midge does not know."""
@@ -50,13 +59,19 @@ class Catalogue(Mapping[str, Program]):
         return sum(1 for _ in self)
 
     def check(self, runtime: str, architecture: str) -> None:
-        """Raise InvalidParameterValueException, saying what is missing, if functions of ``runtime`` cannot run here."""
-        del architecture  # kept and returned as AWS does; functions run on this machine's own
+        """Raise InvalidParameterValueException, saying what is missing, if functions of ``runtime`` cannot run here.
+
+        ``architecture`` is kept and returned as AWS does; functions run on this machine's own, which is said once.
+        """
         if runtime not in self._finders:
             raise invalid_parameter(f"midge cannot run the runtime {runtime} yet.")
         found = self.find(runtime)
         if found.program is None:
             raise invalid_parameter(f"midge cannot run the runtime {runtime} here: {found.missing}.")
+        own = _ARCHITECTURES.get(platform.machine(), platform.machine())
+        if architecture != own and not self._said:
+            self._said = True
+            _log.warning("functions run on this machine's own processor", asked_for=architecture, own=own)
 
 
 def node_modules_directory() -> Path:
