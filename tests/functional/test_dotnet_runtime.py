@@ -17,6 +17,7 @@ from functional import test_examples
 from functional.server import Midge
 from harness.dotnet_sdk import Sdk, find_sdk
 from harness.environments import Driven, Workshop, catalogue, namespace_sandbox, workshop, write_package
+from harness.toolchains import build_cache, built_once, digest_of, run_directory
 
 from midge.runtimes.places import Places
 from midge.sandbox.port import ProcessExit
@@ -57,8 +58,14 @@ EXECUTABLE_PROJECT = """<Project Sdk="Microsoft.NET.Sdk"><PropertyGroup><TargetF
 
 
 @pytest.fixture(scope="module")
-def sdk(tmp_path_factory: pytest.TempPathFactory) -> Sdk:
-    found = find_sdk(tmp_path_factory.mktemp("dotnet"))
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where what is built is kept."""
+    return build_cache() or run_directory(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def sdk(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Sdk:
+    found = find_sdk(root, tmp_path_factory.mktemp("dotnet"))
     if found is None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)("no .NET SDK was found")
     return found
@@ -67,18 +74,21 @@ def sdk(tmp_path_factory: pytest.TempPathFactory) -> Sdk:
 @pytest.fixture(scope="module")
 def places(sdk: Sdk, tmp_path_factory: pytest.TempPathFactory) -> Places:
     """Where ``midge runtimes add dotnet10`` has installed the client from the user's package source."""
-    directory = tmp_path_factory.mktemp("toolchains")
-    variables = {
-        **os.environ,
-        **sdk.variables,
-        "MIDGE_TOOLCHAINS_DIRECTORY": str(directory),
-        "MIDGE_TOOLCHAINS_SEARCH": str(sdk.program.parent),
-    }
-    command = [sys.executable, "-m", "midge.cli", "runtimes", "add", RUNTIME]
-    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    listed = subprocess.run(command[:-2], env=variables, capture_output=True, text=True, check=True).stdout
-    assert any(line.split()[:2] == [RUNTIME, "yes"] for line in listed.splitlines())
+
+    def add(directory: Path) -> None:
+        variables = {
+            **os.environ,
+            **sdk.variables,
+            "MIDGE_TOOLCHAINS_DIRECTORY": str(directory),
+            "MIDGE_TOOLCHAINS_SEARCH": str(sdk.program.parent),
+        }
+        command = [sys.executable, "-m", "midge.cli", "runtimes", "add", RUNTIME]
+        done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        listed = subprocess.run(command[:-2], env=variables, capture_output=True, text=True, check=True).stdout
+        assert any(line.split()[:2] == [RUNTIME, "yes"] for line in listed.splitlines())
+
+    directory = built_once(run_directory(tmp_path_factory), "toolchains-with-dotnet", add)
     return Places(added=directory, search=(sdk.program.parent,))
 
 
@@ -88,17 +98,21 @@ def shop(places: Places) -> Iterator[Workshop]:
         yield made
 
 
-def publish(sdk: Sdk, directory: Path, project: str, source: str) -> Path:
-    write_package(directory, {"Shop.csproj": project, "Source.cs": source})
-    sdk.run("publish", "-c", "Release", "-o", str(directory / "out"), at=directory)
-    for path in (directory / "out").rglob("*"):
-        path.chmod(0o755 if path.is_dir() else 0o644)
-    return directory / "out"
+def publish(sdk: Sdk, root: Path, scratch: Path, project: str, source: str) -> Path:
+    """The package of a project with one source file, as ``dotnet publish`` makes it."""
+
+    def make(directory: Path) -> None:
+        write_package(scratch, {"Shop.csproj": project, "Source.cs": source})
+        sdk.run("publish", "-c", "Release", "-o", str(directory), at=scratch)
+        for path in (directory, *directory.rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+
+    return built_once(root, f"dotnet-function-{digest_of(project, source)}", make)
 
 
 @pytest.fixture(scope="module")
-def library(sdk: Sdk, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return publish(sdk, tmp_path_factory.mktemp("library"), LIBRARY_PROJECT, LIBRARY)
+def library(sdk: Sdk, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return publish(sdk, root, tmp_path_factory.mktemp("library"), LIBRARY_PROJECT, LIBRARY)
 
 
 @pytest.fixture
@@ -170,9 +184,9 @@ def test_errors(shop: Workshop, library: Path) -> None:
     assert (left.exits, left.text) == ([ProcessExit(code=3)], "leaving\n")
 
 
-def test_an_executable_assembly(shop: Workshop, sdk: Sdk, tmp_path: Path) -> None:
+def test_an_executable_assembly(shop: Workshop, sdk: Sdk, root: Path, tmp_path: Path) -> None:
     """A handler without a colon names an assembly with a client of its own, with its suffix or without."""
-    at = publish(sdk, tmp_path / "executable", EXECUTABLE_PROJECT, EXECUTABLE)
+    at = publish(sdk, root, tmp_path / "executable", EXECUTABLE_PROJECT, EXECUTABLE)
     for handler in ("Shop", "Shop.dll"):
         assert shop.invoke(at, {"a": 1}, handler=handler, **SETTINGS) == {"a": 1}
 
@@ -185,13 +199,14 @@ def test_a_native_executable(shop: Workshop, tmp_path: Path) -> None:
 
 
 def test_the_example(
-    sdk: Sdk, places: Places, start_midge: Callable[..., Midge], monkeypatch: pytest.MonkeyPatch
+    sdk: Sdk, root: Path, places: Places, start_midge: Callable[..., Midge], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The C# example is published by dotnet, deployed, and greets."""
     for name, value in sdk.variables.items():
         monkeypatch.setenv(name, value)
     midge = start_midge(MIDGE_TOOLCHAINS_DIRECTORY=str(places.added), MIDGE_TOOLCHAINS_SEARCH=str(sdk.program.parent))
-    function = test_examples.deploy.deploy(midge.client(), "csharp")
+    package = test_examples.built(root, "csharp")
+    function = test_examples.deploy.deploy(midge.client(), "csharp", data=package)
     assert test_examples.greets(midge, function) == "Hello, Ada, from C#!"
 
 

@@ -1,7 +1,6 @@
 """The examples, one in every language: built as their users would, deployed and invoked through boto3."""
 
 import base64
-import functools
 import importlib.util
 import json
 from collections.abc import Callable, Iterator
@@ -12,7 +11,7 @@ from typing import Any
 import pytest
 from functional.server import Midge
 from harness.environments import catalogue
-from harness.toolchains import build_cache, variables
+from harness.toolchains import build_cache, built_once, digest_of, run_directory
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -32,28 +31,29 @@ def _load() -> ModuleType:
 deploy = _load()
 
 
-@functools.cache
-def package(language: str) -> bytes:
-    return deploy.package(language)
+def built(root: Path, language: str) -> bytes:
+    """The package of an example, built by its own tools unless these sources have been built before."""
 
+    def build(directory: Path) -> None:
+        (directory / "package.zip").write_bytes(deploy.package(language))
 
-@pytest.fixture(scope="module")
-def midge(start_midge: Callable[..., Midge]) -> Midge:
-    """A server that finds what set-up has put outside of the checkout."""
-    return start_midge(**variables())
+    name = f"example-{language}-{digest_of(EXAMPLES / language, (EXAMPLES / 'deploy.py').read_text())}"
+    return (built_once(root, name, build) / "package.zip").read_bytes()
 
 
 @pytest.fixture
-def deployed(midge: Midge, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., str]]:
+def deployed(
+    midge: Midge, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., str]]:
     """Builds and creates functions that are gone after the test; returns their names."""
     client = midge.client()
     names: list[str] = []
-    if (cache := build_cache()) is not None:
-        monkeypatch.setenv("CARGO_TARGET_DIR", str(cache / "rust"))
+    root = build_cache() or run_directory(tmp_path_factory)
+    monkeypatch.setenv("CARGO_TARGET_DIR", str(root / "rust"))
     monkeypatch.setenv("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0")  # built in half the time
 
     def create(language: str, runtime: str | None = None) -> str:
-        name = deploy.deploy(client, language, runtime, package(language))
+        name = deploy.deploy(client, language, runtime, built(root, language))
         names.append(name)
         return name
 

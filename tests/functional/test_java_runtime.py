@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness.environments import FOUND, Driven, Workshop, catalogue, namespace_sandbox, workshop, write_package
+from harness.environments import (
+    FOUND,
+    Driven,
+    Workshop,
+    catalogue,
+    namespace_sandbox,
+    process_sandbox,
+    workshop,
+    write_package,
+)
 
 from midge.sandbox.port import ProcessExit
 
@@ -290,3 +299,12 @@ def test_how_it_ends(shop: Workshop, package: Path) -> None:
             return (await driven.answer({})).json()
 
     assert shop.run(exhaust())["errorType"] == "java.lang.OutOfMemoryError"
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_without_isolation(package: Path, runtime: str) -> None:
+    """Where there are no namespaces, plain processes run the same functions."""
+    with workshop(process_sandbox) as shop:
+        about = shop.invoke(package, {}, runtime=runtime, handler="example.Plain::about", **SETTINGS)
+    assert about["directory"] == str(package)
+    assert about["name"] == "example"

@@ -1,10 +1,8 @@
 """Powertools for AWS Lambda (Python), unmodified, in examples/powertools: each of its utilities does what it is for."""
 
-import hashlib
 import io
 import json
 import os
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -14,7 +12,7 @@ from typing import Any
 
 import pytest
 from functional.server import ROLE, Midge
-from harness.toolchains import build_cache, variables
+from harness.toolchains import build_cache, built_once, digest_of, run_directory
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "powertools"
 RUNTIME = "python3.13"
@@ -26,31 +24,23 @@ pytestmark = pytest.mark.needs("namespaces", f"runtime:{RUNTIME}")
 def libraries(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What requirements.txt pins, installed for the function's Python by pip; kept from one run to the next."""
     pins = EXAMPLE / "requirements.txt"
-    scratch = tmp_path_factory.mktemp("powertools")
-    place = (build_cache() or scratch) / f"powertools-{hashlib.sha256(pins.read_bytes()).hexdigest()[:16]}"
-    if place.is_dir():
-        return place
     pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--require-hashes", "--no-deps"]
     wheels = ["--only-binary=:all:", "--python-version", RUNTIME.removeprefix("python")]
-    target = scratch / "package"
-    done = subprocess.run(
-        [*pip, *wheels, "--target", str(target), "-r", str(pins)], capture_output=True, text=True, check=False
-    )
-    if done.returncode != 0:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"pip could not install Powertools: {done.stderr}")
-    if not place.is_dir():
-        shutil.copytree(target, place.with_suffix(f".{os.getpid()}"))
-        try:
-            place.with_suffix(f".{os.getpid()}").rename(place)
-        except OSError:  # another worker was first
-            shutil.rmtree(place.with_suffix(f".{os.getpid()}"))
-    return place
+
+    def install(target: Path) -> None:
+        command = [*pip, *wheels, "--target", str(target), "-r", str(pins)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            (pytest.fail if os.environ.get("CI") else pytest.skip)(f"pip could not install Powertools: {done.stderr}")
+
+    root = build_cache() or run_directory(tmp_path_factory)
+    return built_once(root, f"powertools-{digest_of(pins.read_text(), RUNTIME)}", install)
 
 
 @pytest.fixture(scope="module")
 def midge(start_midge: Callable[..., Midge], libraries: Path) -> Midge:
     """A server with the table, and the function deployed as "orders"."""
-    server = start_midge(**variables())
+    server = start_midge()
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.write(EXAMPLE / "app.py", "app.py")

@@ -84,9 +84,9 @@ def _configuration_binds(home: Path) -> list[tuple[Path, str]]:
 
 
 def _jni(client: Path) -> str:
-    """The client's native part for this machine, unpacked when it was added; empty: it unpacks its own."""
+    """The client's native part for this machine, unpacked when it was added; "-": it unpacks its own."""
     name = f"libaws-lambda-jni.linux-{_JNI_MACHINES.get(platform.machine(), '')}.so"
-    return f"{_LIBRARIES}/jni/{name}" if (client / "jni" / name).is_file() else ""
+    return f"{_LIBRARIES}/jni/{name}" if (client / "jni" / name).is_file() else "-"
 
 
 def program(home: Path, major: str, client: Path) -> Program:
