@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from midge.sandbox.cgroups.discovery import open_cgroups
+from midge.sandbox.cgroups.port import unique_name
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -33,6 +36,15 @@ def _root() -> str | None:
 
 def _terraform_aws_provider() -> str | None:
     return None if os.environ.get("TF_PLUGIN_DIR") else "TF_PLUGIN_DIR does not say where Terraform's AWS provider is"
+
+
+@functools.cache
+def _freezer() -> str | None:
+    cgroups = open_cgroups(unique_name(), 16)
+    try:
+        return None if cgroups.freezes else f"this machine gives us nothing to freeze with: {cgroups.description}"
+    finally:
+        cgroups.close()
 
 
 def _program(name: str) -> str | None:
@@ -56,7 +68,12 @@ def missing(name: str) -> str | None:
     """
     if name.startswith("runtime:"):
         return _runtime(name.removeprefix("runtime:"))
-    known = {"namespaces": _namespaces, "root": _root, "terraform-aws-provider": _terraform_aws_provider}
+    known = {
+        "namespaces": _namespaces,
+        "root": _root,
+        "freezer": _freezer,
+        "terraform-aws-provider": _terraform_aws_provider,
+    }
     return known[name]() if name in known else _program(name)
 
 

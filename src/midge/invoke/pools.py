@@ -4,7 +4,7 @@ from pathlib import Path
 
 import structlog
 
-from midge.clock import Timer
+from midge.clock import Timer, pause
 from midge.invoke.lifecycle import EnvironmentState
 from midge.invoke.platform import Platform
 from midge.invoke.pool import EnvironmentPool
@@ -13,6 +13,7 @@ from midge.sandbox.port import SandboxError
 
 _log = structlog.get_logger("midge.invoke")
 
+_LINGER_SECONDS = 0.01
 _STATE_LABELS = {state: f'state="{state.name.lower()}"' for state in EnvironmentState}
 
 
@@ -26,6 +27,7 @@ class EnvironmentPools:
         self._closed = False
         metrics, concurrency = platform.metrics, platform.concurrency
         metrics.add("midge_environments", "Execution environments by state.", self._count_states)
+        metrics.add("midge_frozen_environments", "Ready environments that stand still.", self._count_frozen)
         metrics.add("midge_concurrent_executions", "Invocations in flight.", lambda: {"": concurrency.total()})
         metrics.add("midge_waiting_invocations", "Invocations that wait for an environment.", self._count_waiting)
 
@@ -67,6 +69,9 @@ class EnvironmentPools:
             self._sweep.cancel()
         for pool in list(self._pools):
             pool.stop()
+        while any(pool.lingering for pool in self._pools):  # not for ever: the Shutdown phase has a limit
+            await pause(self._platform.clock, _LINGER_SECONDS)
+        self._platform.watch.close()
         await self._platform.tasks.close()
 
     def _arm(self) -> None:
@@ -87,6 +92,9 @@ class EnvironmentPools:
             for state in pool.states():
                 counts[_STATE_LABELS[state]] += 1
         return counts
+
+    def _count_frozen(self) -> dict[str, float]:
+        return {"": float(sum(pool.frozen for pool in self._pools))}
 
     def _count_waiting(self) -> dict[str, float]:
         return {"": float(sum(pool.waiting for pool in self._pools))}

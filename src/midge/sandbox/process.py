@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -51,9 +52,36 @@ class PlainEnvironment:
     def drain_output(self) -> None:
         """Output is delivered as the event loop finds it; there is no way to hurry it here."""
 
+    def freeze(self) -> None:
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def hold_cpu(self) -> None:
+        """A process by itself can be held to no share of the CPU."""
+
+    def release_cpu(self) -> None:
+        """As above."""
+
     def kill(self) -> None:
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+            os.killpg(self._process.pid, number)
+
+    def start_runtime(self) -> None:
+        """It never waits here."""
+
+    def signal_runtime(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(number)
+
+    async def open_socket(self) -> socket.socket:
+        made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        made.setblocking(False)
+        return made
 
     def memory_peak_bytes(self) -> int | None:
         try:
@@ -85,6 +113,10 @@ class ProcessSandbox:
         program = self._programs.get(request.runtime)
         if program is None:
             raise SandboxError(f"no program for the runtime {request.runtime}")
+        if request.extensions is not None:
+            raise SandboxError(
+                "external extensions are only started in namespaces: they look for each other's addresses"
+            )
         server = await asyncio.get_running_loop().create_server(request.runtime_api, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         try:
