@@ -261,6 +261,7 @@ def _open_execution(
         python_preload=config.python.preload,
         python_stock_transport=config.python.transport == "stock",
         node_modules=node_modules_directory(),
+        places=config.places,
     )
     sandbox = _sandbox(config, catalogue, listeners, isolated=isolated)
     stack.push_async_callback(sandbox.close)

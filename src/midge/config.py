@@ -17,6 +17,7 @@ from typing import Any, Literal, get_origin
 import msgspec
 
 from midge.model.limits import Limits
+from midge.runtimes.places import Places
 
 PREFIX = "MIDGE_"
 
@@ -63,6 +64,13 @@ class Python(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     transport: Literal["pipelined", "stock"] = "pipelined"
 
 
+class Toolchains(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the interpreters of runtimes are looked for besides PATH and the usual places."""
+
+    search: tuple[str, ...] = ()
+    directory: str = ""
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that can be set."""
 
@@ -70,11 +78,19 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     aws: Aws = msgspec.field(default_factory=Aws)
     sandbox: Sandbox = msgspec.field(default_factory=Sandbox)
     python: Python = msgspec.field(default_factory=Python)
+    toolchains: Toolchains = msgspec.field(default_factory=Toolchains)
     limits: Limits = msgspec.field(default_factory=Limits)
 
     @property
     def data_dir(self) -> Path:
         return Path(self.server.data_dir).expanduser().absolute()
+
+    @property
+    def places(self) -> Places:
+        """Where runtimes are; what ``midge runtimes add`` installs is in the data directory, unless another is named."""
+        named = self.toolchains.directory
+        added = Path(named).expanduser().absolute() if named else self.data_dir / "toolchains"
+        return Places(added=added, search=tuple(Path(part).expanduser().absolute() for part in self.toolchains.search))
 
 
 def keys() -> dict[str, dict[str, tuple[Any, Any]]]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
+from harness import toolchains
 
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
@@ -35,7 +36,7 @@ def clean_environment(**more: str) -> dict[str, str]:
 
 
 class Midge:
-    """A running server. Its output is collected in ``log_file``."""
+    """A running server, which finds what set-up has put outside of the checkout. Its output is collected in ``log_file``."""
 
     def __init__(self, data_dir: Path, log_file: Path, variables: Mapping[str, str]) -> None:
         self.port = free_port()
@@ -45,7 +46,11 @@ class Midge:
         argv = [sys.executable, "-m", "midge.cli", "serve", "--port", str(self.port), "--data-dir", str(data_dir)]
         with log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=clean_environment(**variables)
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=clean_environment(**{**toolchains.variables(), **variables}),
             )
         try:
             self._wait_until_ready()

@@ -10,7 +10,7 @@ from typing import Any
 from midge.api import checks, code_signing, configuration, members, states
 from midge.api.code_source import fetch_code
 from midge.api.control_plane import ControlPlane, new_revision
-from midge.api.function_layers import check_sizes, layers_named
+from midge.api.function_layers import check_processors, check_sizes, layers_named
 from midge.api.names import resolve_function
 from midge.api.services import CallContext
 from midge.api.versions import publish
@@ -31,6 +31,7 @@ async def update_function_code(plane: ControlPlane, values: Mapping[str, Any], c
         services.runtimes.check(changed.runtime, changed.architecture)
         code, data = await fetch_code(services, values, "UpdateFunctionCode")
         await _check_signature(plane, function, "UpdateFunctionCode", context)
+        check_processors(code, changed.layers)
         await check_sizes(plane, code, changed.layers)
         changed = replace(changed, code=code)
         if values.get("DryRun"):
@@ -62,6 +63,7 @@ async def update_function_configuration(
             services.runtimes.check(changed.runtime, changed.architecture)
         if values.get("Layers") is not None:
             changed = replace(changed, layers=await layers_named(plane, values["Layers"], context))
+            check_processors(changed.code, changed.layers)
             await check_sizes(plane, changed.code, changed.layers)
             if changed.layers != current.layers:
                 await _check_signature(plane, function, "UpdateFunctionConfiguration", context)

@@ -9,7 +9,7 @@ from typing import Any
 from midge.api import checks, code_signing, configuration, listing, members, states
 from midge.api.code_source import fetch_code
 from midge.api.control_plane import ControlPlane, new_revision
-from midge.api.function_layers import check_sizes, layers_named
+from midge.api.function_layers import check_processors, check_sizes, layers_named
 from midge.api.names import Named, resolve, resolve_new
 from midge.api.services import CallContext
 from midge.api.tags import check_tags
@@ -35,6 +35,7 @@ async def create_function(plane: ControlPlane, values: Mapping[str, Any], contex
             raise conflict(f"Function already exist: {function.name}")
         code, data = await fetch_code(services, values["Code"], "CreateFunction")
         layers = await layers_named(plane, values.get("Layers") or (), context)
+        check_processors(code, layers)
         await check_sizes(plane, code, layers)
         await code_signing.check_signature(plane, signing, function.name, "CreateFunction", context)
         await plane.check_code_storage(function.account, function.region, code.size_bytes)

@@ -46,7 +46,6 @@ def function_variables(
         "_HANDLER": version.handler,
         "AWS_REGION": version.function.region,
         "AWS_DEFAULT_REGION": version.function.region,
-        "AWS_EXECUTION_ENV": f"AWS_Lambda_{version.runtime}",
         "AWS_LAMBDA_FUNCTION_NAME": version.function.name,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(version.memory_size_mb),
         "AWS_LAMBDA_FUNCTION_VERSION": version.version,
@@ -61,6 +60,8 @@ def function_variables(
         "_AWS_XRAY_DAEMON_ADDRESS": "169.254.79.129",
         "_AWS_XRAY_DAEMON_PORT": "2000",
     }
+    if not version.runtime.startswith("provided"):  # AWS does not set it for OS-only runtimes
+        values["AWS_EXECUTION_ENV"] = f"AWS_Lambda_{version.runtime}"
     # These may be set by the function.
     values.setdefault("TZ", ":UTC")
     values.setdefault("LANG", "en_US.UTF-8")

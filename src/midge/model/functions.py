@@ -46,6 +46,8 @@ class Code:
     """Of all files together; None in records from before it was counted."""
     extensions: tuple[str, ...] = ()
     """Names of the files in its directory ``extensions``: as a layer's, these are started beside the runtime."""
+    foreign_file: tuple[str, str] | None = None
+    """A program or library that this machine cannot run, and the processor that it is built for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -189,6 +189,9 @@ class Limits:
     log_directory_bytes: int = 1024 * MIB
     log_flush_seconds: float = 0.1
 
+    runtime_install_seconds: float = 1_800.0
+    """For each step of ``midge runtimes add``: a package client that fetches an interpreter."""
+
     # neighbours
     neighbour_start_seconds: float = 60.0
     neighbour_stop_seconds: float = 5.0

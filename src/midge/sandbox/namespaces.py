@@ -152,7 +152,7 @@ class NamespaceSandbox:
             "handler": request.handler,
             "task_root": TASK_ROOT,
             "environment": {**self._own_variables(), **program.environment, **request.environment},
-            "command": None if forked or started else list(program.command_for(*request.roots())),
+            "command": None if forked or started else list(program.command_for(request.environment, *request.roots())),
             "data_limit_bytes": self._data_limit_bytes(request),
         }
 
