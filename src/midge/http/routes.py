@@ -23,11 +23,15 @@ _CACHED_URL_BYTES = 512
 
 
 class Routes:
-    """Classifies requests. ``account`` and ``region`` stand in where a request names none."""
+    """Classifies requests. ``account`` and ``region`` stand in where a request names none.
 
-    def __init__(self, account: str, region: str) -> None:
+    ``services`` are those that midge answers itself beside Lambda, by their names in credential scopes.
+    """
+
+    def __init__(self, account: str, region: str, services: frozenset[str] = frozenset()) -> None:
         self._account = account
         self._region = region
+        self._services = services
         self._invokes: dict[bytes, _InvokeTarget | None] = {}
         self._functions: dict[tuple[bytes, str, str], tuple[FunctionId, str | None]] = {}
 
@@ -35,7 +39,7 @@ class Routes:
         """Who answers this request."""
         if scope is not None:
             if scope.service != "lambda":
-                return Kind.RELAY
+                return Kind.API if scope.service in self._services else Kind.RELAY
         elif url.startswith(_INTERNAL):
             return Kind.INTERNAL
         elif not _DATED.match(url):
