@@ -40,8 +40,8 @@ from midge.invoke.environment import Platform
 from midge.invoke.pools import EnvironmentPools
 from midge.invoke.request_ids import RequestIds
 from midge.invoke.router import Router
+from midge.log_store.files import LogFiles
 from midge.neighbours.moto import Moto
-from midge.observe.log_files import LogDirectory
 from midge.observe.logging import configure
 from midge.observe.logs import LogWriter
 from midge.observe.metrics import Metrics
@@ -179,10 +179,7 @@ async def _open_kept(config: Config, stack: AsyncExitStack, clock: Clock) -> _Ke
     stack.push_async_callback(blobs.close)
     packages = Packages(data / "packages", blobs, limits)
     stack.push_async_callback(packages.close)
-    directory = LogDirectory(
-        data / "logs", stream_file_bytes=limits.log_stream_file_bytes, directory_bytes=limits.log_directory_bytes
-    )
-    logs = LogWriter(directory, clock, limits)
+    logs = LogWriter(LogFiles(data / "logs", limits), clock, limits)
     stack.push_async_callback(logs.close)
     secret = read_or_create_secret(data / "secret")
     return _Kept(store=store, blobs=blobs, packages=packages, logs=logs, secret=secret)

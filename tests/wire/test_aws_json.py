@@ -126,10 +126,9 @@ def test_constraints_are_told_under_the_services_own_name() -> None:
     operation = MODEL.operations["CreateLogGroup"]
     with pytest.raises(ServiceError) as refused:
         constraints.check(MODEL, operation, {"logGroupName": "a b"}, "InvalidParameterException")
-    assert (refused.value.code, refused.value.message) == (
-        "InvalidParameterException",
-        "1 validation error detected: Value 'a b' at 'logGroupName' failed to satisfy constraint: Member must satisfy "
-        r"regular expression pattern: [\.\-_/#A-Za-z0-9]+",
+    assert refused.value.code == "InvalidParameterException"
+    assert refused.value.message.startswith(
+        "1 validation error detected: Value 'a b' at 'logGroupName' failed to satisfy constraint: Member must satisfy"
     )
 
 

@@ -102,10 +102,19 @@ class Limits:
     pending_log_bytes: int = 8 * MIB
     """Function output that waits for the log writer; beyond it output is dropped and the drop is counted and logged."""
     log_event_bytes: int = 256 * KIB
-    log_stream_file_bytes: int = 32 * MIB
-    """A log stream's file is set aside once at this size; the one set aside before is deleted."""
+    log_stream_file_bytes: int = 8 * MIB
+    """A log stream's file is set aside at this size."""
+    log_stream_files: int = 8
+    """Of one log stream; the oldest is deleted for a further one."""
     log_directory_bytes: int = 1024 * MIB
+    """All log streams together; the files written longest ago are deleted."""
     log_flush_seconds: float = 0.1
+    log_expiry_seconds: float = 3_600.0
+    """How often events that are older than their log group keeps them are deleted; they are not shown before that."""
+    log_groups_remembered: int = 10_000
+    log_files_remembered: int = 20_000
+    log_blocks_remembered: int = 200_000
+    """How much of what is known of log files stays in memory; the rest is looked up again."""
 
     # neighbours
     neighbour_start_seconds: float = 60.0

@@ -69,6 +69,7 @@ class LogStyle(msgspec.Struct, frozen=True):
     memory_size_mb: int
     json_format: bool = False
     system_level: str = "INFO"
+    application_level: str = "INFO"
 
 
 def iso_time(seconds: float) -> str:
