@@ -27,6 +27,7 @@ from midge.blobs.directory import DirectoryBlobs
 from midge.blobs.packages import Packages
 from midge.clock import Clock, SystemClock
 from midge.config import Config
+from midge.http.apis import Apis
 from midge.http.code_page import CodePage
 from midge.http.control import ControlPlane
 from midge.http.heads import rewrite_head
@@ -41,6 +42,7 @@ from midge.invoke.pools import EnvironmentPools
 from midge.invoke.request_ids import RequestIds
 from midge.invoke.router import Router
 from midge.log_store.files import LogFiles
+from midge.log_store.reading import LogReader
 from midge.neighbours.moto import Moto
 from midge.observe.logging import configure
 from midge.observe.logs import LogWriter
@@ -51,11 +53,17 @@ from midge.sandbox.cgroups import open_cgroups, unique_name
 from midge.sandbox.namespaces import NamespaceSandbox
 from midge.sandbox.port import Sandbox
 from midge.sandbox.process import ProcessSandbox
+from midge.services.logs.api import LogsApi
+from midge.services.logs.archive import LogArchive
+from midge.services.logs.context import LogsServices
+from midge.services.logs.delivery import Subscriptions
+from midge.services.logs.functions import FunctionSubscribers
 from midge.store.errors import StoreError
 from midge.store.lock import DirectoryLock
 from midge.store.secret import read_or_create_secret
 from midge.store.sqlite import SqliteStore
 from midge.tasks import TaskOwner
+from midge.triggers.invoker import Invoker
 from midge.wire.model import load_service_model
 
 _log = structlog.get_logger("midge")
@@ -163,9 +171,10 @@ async def _open(config: Config, stack: AsyncExitStack, *, isolated: bool) -> Lis
         partial(_health, execution, kept.store, isolated=isolated),
         {"code": CodePage(code_links, kept.blobs)},
     )
+    logs = _open_logs(config, stack, execution, kept.logs, api)
     relay = Relay(moto, config.limits)
     stack.push_async_callback(relay.close)
-    listener = _listener(config, execution, invocations, api, pages, relay)
+    listener = _listener(config, execution, invocations, (api, logs), pages, relay)
     listeners.append(listener)
     stack.push_async_callback(listener.close)
     return listener
@@ -213,23 +222,48 @@ def _open_execution(
     return _Execution(router=router, pools=pools, catalogue=catalogue, metrics=metrics, ids=ids, clock=clock)
 
 
-def _listener(
-    config: Config, execution: _Execution, invocations: Invocations, api: Api, pages: InternalPages, relay: Relay
-) -> Listener:
-    control = ControlPlane(
-        load_service_model("lambda"),
-        _operations(api),
-        execution.ids,
-        account=config.aws.account,
-        region=config.aws.region,
-        address=f"{config.server.host}:{config.server.port}",
+def _open_logs(config: Config, stack: AsyncExitStack, execution: _Execution, writer: LogWriter, api: Api) -> LogsApi:
+    """CloudWatch Logs, over what functions write."""
+    clock, limits = execution.clock, config.limits
+    archive = LogArchive(writer, LogReader(config.data_dir / "logs", limits))
+    stack.callback(archive.close)
+    invoker = Invoker(execution.router, api.load, execution.ids, clock)
+    subscriptions = Subscriptions(FunctionSubscribers(invoker), archive, clock, limits)
+    writer.on_appended = subscriptions.appended
+    stack.push_async_callback(subscriptions.close)
+    logs = LogsApi(
+        LogsServices(
+            archive=archive, subscriptions=subscriptions, clock=clock, limits=limits, strict=config.server.strict
+        )
     )
+    logs.start()
+    stack.push_async_callback(logs.close)
+    return logs
+
+
+def _listener(
+    config: Config,
+    execution: _Execution,
+    invocations: Invocations,
+    apis: tuple[Api, LogsApi],
+    pages: InternalPages,
+    relay: Relay,
+) -> Listener:
+    address = f"{config.server.host}:{config.server.port}"
+    place = {"account": config.aws.account, "region": config.aws.region, "address": address}
+    api, logs = apis
+    control = ControlPlane(load_service_model("lambda"), _operations(api), execution.ids, **place)
+    others = {
+        "logs": ControlPlane(
+            load_service_model("logs"), logs.handle, execution.ids, **place, invalid="InvalidParameterException"
+        )
+    }
     return Listener(
         Answerers(
             invocations=invocations,
-            api=control,
+            api=Apis(control, others),
             internal=pages,
-            routes=Routes(config.aws.account, config.aws.region),
+            routes=Routes(config.aws.account, config.aws.region, services=frozenset(others)),
             scope=Scopes().of_header,
             render_error=control.error,
             ids=execution.ids,

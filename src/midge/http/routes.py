@@ -28,7 +28,7 @@ class Routes:
     ``services`` are those that midge answers itself beside Lambda, by their names in credential scopes.
     """
 
-    def __init__(self, account: str, region: str, services: frozenset[str] = frozenset()) -> None:
+    def __init__(self, account: str, region: str, *, services: frozenset[str] = frozenset()) -> None:
         self._account = account
         self._region = region
         self._services = services

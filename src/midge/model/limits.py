@@ -111,6 +111,23 @@ class Limits:
     log_flush_seconds: float = 0.1
     log_expiry_seconds: float = 3_600.0
     """How often events that are older than their log group keeps them are deleted; they are not shown before that."""
+    log_list_items: int = 50
+    """Log groups, streams or subscription filters in one answer."""
+    log_page_events: int = 10_000
+    log_page_bytes: int = 1 * MIB
+    """Log events in one answer."""
+    log_search_bytes: int = 32 * MIB
+    """Log events that are looked at for one answer."""
+    log_batch_bytes: int = 1 * MIB
+    """Log events in one PutLogEvents, and one log event; each counts 26 bytes more than its message."""
+    log_subscription_filters: int = 2
+    """Of one log group."""
+    log_subscription_bytes: int = 8 * MIB
+    """What waits to be sent to one subscriber, and what waits to be matched for all of them."""
+    log_subscription_event_bytes: int = 1 * MIB
+    """Messages that one invocation of a subscriber is given."""
+    log_subscription_seconds: float = 86_400.0
+    """How long a subscriber that cannot be invoked is tried again."""
     log_groups_remembered: int = 10_000
     log_files_remembered: int = 20_000
     log_blocks_remembered: int = 200_000
