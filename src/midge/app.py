@@ -20,17 +20,25 @@ import uvloop
 import midge
 from midge.api.code_links import CodeLinks
 from midge.api.dispatch import Api
-from midge.api.invocations import Invocations
+from midge.api.invocations import Invocations, Loader
 from midge.api.services import ApiServices, CallContext
+from midge.auth.credentials import Credentials
 from midge.auth.scope import Scopes
+from midge.auth.sigv4 import Verifier
 from midge.blobs.directory import DirectoryBlobs
 from midge.blobs.packages import Packages
 from midge.clock import Clock, SystemClock
 from midge.config import Config
+from midge.events.deliveries import AwsDeliveries
+from midge.events.dispatcher import Dispatcher
+from midge.events.reports import Reports
+from midge.events.settings import StoredSettings
 from midge.http.apis import Apis
 from midge.http.code_page import CodePage
 from midge.http.control import ControlPlane
+from midge.http.function_urls import UrlAccess
 from midge.http.heads import rewrite_head
+from midge.http.hosts import HostRules
 from midge.http.internal import InternalPages
 from midge.http.listener import Answerers, Listener
 from midge.http.relay import Relay
@@ -41,15 +49,18 @@ from midge.invoke.environment import Platform
 from midge.invoke.pools import EnvironmentPools
 from midge.invoke.request_ids import RequestIds
 from midge.invoke.router import Router
+from midge.invoke.watch import Watch
 from midge.log_store.files import LogFiles
 from midge.log_store.reading import LogReader
 from midge.neighbours.moto import Moto
 from midge.observe.logging import configure
 from midge.observe.logs import LogWriter
 from midge.observe.metrics import Metrics
+from midge.queue.sqlite import SqliteEventQueue
 from midge.runtimes.catalogue import Catalogue, discover, node_modules_directory
 from midge.sandbox import rootless
-from midge.sandbox.cgroups import open_cgroups, unique_name
+from midge.sandbox.cgroups.discovery import open_cgroups
+from midge.sandbox.cgroups.port import unique_name
 from midge.sandbox.namespaces import NamespaceSandbox
 from midge.sandbox.port import Sandbox
 from midge.sandbox.process import ProcessSandbox
@@ -63,7 +74,6 @@ from midge.store.lock import DirectoryLock
 from midge.store.secret import read_or_create_secret
 from midge.store.sqlite import SqliteStore
 from midge.tasks import TaskOwner
-from midge.triggers.invoker import Invoker
 from midge.wire.model import load_service_model
 
 _log = structlog.get_logger("midge")
@@ -137,6 +147,7 @@ class _Execution:
     metrics: Metrics
     ids: RequestIds
     clock: Clock
+    credentials: Credentials
 
 
 async def _open(config: Config, stack: AsyncExitStack, *, isolated: bool) -> Listener:
@@ -148,6 +159,13 @@ async def _open(config: Config, stack: AsyncExitStack, *, isolated: bool) -> Lis
     stack.push_async_callback(moto.close)
     execution = _open_execution(config, stack, clock, kept, listeners, isolated=isolated)
     code_links = CodeLinks(kept.secret, clock, config.limits)
+    events = await _open_events(
+        config,
+        stack,
+        kept,
+        execution,
+        lambda function, qualifier: api.load(function, qualifier),  # noqa: PLW0108 (api comes later)
+    )
     services = ApiServices(
         store=kept.store,
         blobs=kept.blobs,
@@ -158,26 +176,68 @@ async def _open(config: Config, stack: AsyncExitStack, *, isolated: bool) -> Lis
         fetch_s3=S3Objects(moto, config.limits).fetch,
         runtimes=execution.catalogue,
         code_links=code_links,
+        accept_event=events.accept,
         strict=config.server.strict,
+        url_domain=config.server.domain,
     )
     api = Api(services)
     await api.start()
     stack.push_async_callback(api.close)
     loads = TaskOwner(partial(_failed, "a function could not be loaded"))
     stack.push_async_callback(loads.close)
-    invocations = Invocations(execution.router, config.limits, api.load, loads)
+    invocations = Invocations(execution.router, config.limits, api.load, loads, accept=events.accept, clock=clock)
+    await events.start()
+    stack.push_async_callback(events.close)
     pages = InternalPages(
         execution.metrics,
         partial(_health, execution, kept.store, isolated=isolated),
         {"code": CodePage(code_links, kept.blobs)},
     )
-    logs = _open_logs(config, stack, execution, kept.logs, api)
+    subscribers = FunctionSubscribers(execution.router, api.load, events.accept, execution.ids, clock)
+    logs = _open_logs(config, stack, kept.logs, subscribers, clock)
     relay = Relay(moto, config.limits)
     stack.push_async_callback(relay.close)
     listener = _listener(config, execution, invocations, (api, logs), pages, relay)
     listeners.append(listener)
     stack.push_async_callback(listener.close)
     return listener
+
+
+async def _open_events(
+    config: Config, stack: AsyncExitStack, kept: _Kept, execution: _Execution, load: Loader
+) -> Dispatcher:
+    """Asynchronous invocation, before it begins. ``load`` is not called until then."""
+    limits, clock = config.limits, execution.clock
+    queue = await SqliteEventQueue.open(config.data_dir / "events.db", limits)
+    stack.push_async_callback(queue.close)
+    deliveries = AwsDeliveries(
+        f"http://{config.server.host}:{config.server.port}",
+        limits,
+        account=config.aws.account,
+        region=config.aws.region,
+    )
+    stack.push_async_callback(deliveries.close)
+    settings = StoredSettings(kept.store)
+    reports = Reports(
+        deliveries,
+        settings.dead_letter_target,
+        clock=clock,
+        limits=limits,
+        metrics=execution.metrics,
+        ids=execution.ids,
+    )
+    return Dispatcher(
+        queue,
+        execution.router,
+        load,
+        settings.config,
+        reports,
+        clock=clock,
+        limits=limits,
+        metrics=execution.metrics,
+        ids=execution.ids,
+        tasks=TaskOwner(partial(_failed, "an event could not be worked on")),
+    )
 
 
 async def _open_kept(config: Config, stack: AsyncExitStack, clock: Clock) -> _Kept:
@@ -206,6 +266,7 @@ def _open_execution(
     sandbox = _sandbox(config, catalogue, clock, listeners, isolated=isolated)
     stack.push_async_callback(sandbox.close)
     metrics, ids = Metrics(clock.monotonic), RequestIds()
+    credentials = Credentials(kept.secret, config.aws.secrets)
     platform = Platform(
         sandbox=sandbox,
         clock=clock,
@@ -215,20 +276,31 @@ def _open_execution(
         concurrency=ConcurrencyBook(config.limits.account_concurrency),
         ids=ids,
         tasks=TaskOwner(partial(_failed, "an environment could not be started")),
+        session_secret=credentials.session_secret,
+        watch=Watch(clock, config.limits),
     )
     pools = EnvironmentPools(platform)
     stack.push_async_callback(pools.close)
     router = Router(pools, random.SystemRandom().random)
-    return _Execution(router=router, pools=pools, catalogue=catalogue, metrics=metrics, ids=ids, clock=clock)
+    return _Execution(
+        router=router,
+        pools=pools,
+        catalogue=catalogue,
+        metrics=metrics,
+        ids=ids,
+        clock=clock,
+        credentials=credentials,
+    )
 
 
-def _open_logs(config: Config, stack: AsyncExitStack, execution: _Execution, writer: LogWriter, api: Api) -> LogsApi:
+def _open_logs(
+    config: Config, stack: AsyncExitStack, writer: LogWriter, subscribers: FunctionSubscribers, clock: Clock
+) -> LogsApi:
     """CloudWatch Logs, over what functions write."""
-    clock, limits = execution.clock, config.limits
+    limits = config.limits
     archive = LogArchive(writer, LogReader(config.data_dir / "logs", limits))
     stack.callback(archive.close)
-    invoker = Invoker(execution.router, api.load, execution.ids, clock)
-    subscriptions = Subscriptions(FunctionSubscribers(invoker), archive, clock, limits)
+    subscriptions = Subscriptions(subscribers, archive, clock, limits)
     writer.on_appended = subscriptions.appended
     stack.push_async_callback(subscriptions.close)
     logs = LogsApi(
@@ -263,7 +335,11 @@ def _listener(
             invocations=invocations,
             api=Apis(control, others),
             internal=pages,
-            routes=Routes(config.aws.account, config.aws.region, services=frozenset(others)),
+            routes=Routes(config.aws.account, config.aws.region, config.server.domain, services=frozenset(others)),
+            function_urls=UrlAccess(
+                directory=api.urls, verify=Verifier(execution.credentials.secret_of).verify, domain=config.server.domain
+            ),
+            hosts=HostRules(hosts=(config.server.domain,)),
             scope=Scopes().of_header,
             render_error=control.error,
             ids=execution.ids,

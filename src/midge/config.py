@@ -8,6 +8,7 @@ file and in the environment alike. It refuses to know what the values do. Refere
 
 import dataclasses
 import ipaddress
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,6 +33,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     data_dir: str = ".midge"
     allow_remote: bool = False
     strict: bool = False
+    domain: str = "localhost"
 
 
 class Aws(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -39,6 +41,12 @@ class Aws(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     account: str = "000000000000"
     region: str = "us-east-1"
+    access_keys: tuple[str, ...] = ("test:test",)
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        """Access key id to secret access key."""
+        return dict(key.split(":", 1) for key in self.access_keys)
 
 
 class Sandbox(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -143,6 +151,10 @@ def _check(config: Config) -> None:
         raise ConfigError(f"configuration: port {config.server.port} is not between 1 and 65535")
     if not (len(config.aws.account) == 12 and config.aws.account.isdecimal()):
         raise ConfigError("configuration: an account id has 12 digits")
+    if not all(re.fullmatch(r"[^:]+:.+", key) for key in config.aws.access_keys):
+        raise ConfigError("configuration: [aws] access_keys are written as ID:SECRET")
+    if not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)*", config.server.domain):
+        raise ConfigError(f"configuration: {config.server.domain!r} is no domain in small letters")
     for name, value in dataclasses.asdict(config.limits).items():
         if value < 0:
             raise ConfigError(f"configuration: [limits] {name} cannot be negative")

@@ -21,13 +21,13 @@ from midge.http.control import ControlPlane
 from midge.invoke.request_ids import RequestIds
 from midge.log_store.files import LogFiles
 from midge.log_store.reading import LogReader
+from midge.model.errors import ServiceError
 from midge.model.limits import Limits
 from midge.observe.logs import LogWriter
 from midge.services.logs.api import LogsApi
 from midge.services.logs.archive import LogArchive
 from midge.services.logs.context import LogsServices
 from midge.services.logs.delivery import Subscriptions
-from midge.services.logs.functions import Delivered
 from midge.wire.messages import Request
 from midge.wire.model import load_service_model
 
@@ -38,19 +38,24 @@ Result = TypeVar("Result")
 
 
 class FakeSubscribers:
-    """Keeps what it is sent; answers as told, and says of every function but ``missing`` that there is one."""
+    """Keeps what it is sent; refuses as told, and says of every function but ``missing`` that there is one."""
 
     def __init__(self) -> None:
-        self.answers: list[Delivered] = []
+        self.refusals = 0
+        """How many times it will not take what it is sent."""
+        self.attempts = 0
         self.received: list[tuple[str, dict[str, Any]]] = []
 
     async def exists(self, arn: str) -> bool:
         return not arn.endswith(":missing")
 
-    async def deliver(self, arn: str, payload: bytes) -> Delivered:
+    async def deliver(self, arn: str, payload: bytes) -> None:
+        self.attempts += 1
+        if self.refusals:
+            self.refusals -= 1
+            raise ServiceError("TooManyRequestsException", "Rate Exceeded.")
         data = json.loads(payload)["awslogs"]["data"]
         self.received.append((arn, json.loads(gzip.decompress(base64.b64decode(data)))))
-        return self.answers.pop(0) if self.answers else Delivered.DONE
 
     def messages(self) -> list[str]:
         """Of all events that it was sent."""

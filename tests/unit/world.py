@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from midge.auth.credentials import Credentials
 from midge.clock import VirtualClock
 from midge.invoke.concurrency import ConcurrencyBook
 from midge.invoke.invocation import Invocation, Target
@@ -14,6 +15,7 @@ from midge.invoke.platform import Platform
 from midge.invoke.pools import EnvironmentPools
 from midge.invoke.request_ids import RequestIds
 from midge.invoke.router import Router
+from midge.invoke.watch import Watch
 from midge.log_store.files import LogFiles
 from midge.log_store.reading import EventRange, LogReader
 from midge.model.errors import ServiceError
@@ -77,6 +79,7 @@ class World:
         self.logs = LogWriter(LogFiles(self.log_root, self.limits), self.clock, self.limits)
         self.metrics = Metrics(self.clock.monotonic)
         self.ids = RequestIds()
+        self.credentials = Credentials(b"k" * 32, {"AKID": "secret"})
         self.failures: list[BaseException] = []
         self.platform = Platform(
             sandbox=self.sandbox,
@@ -87,6 +90,8 @@ class World:
             concurrency=ConcurrencyBook(self.limits.account_concurrency),
             ids=self.ids,
             tasks=TaskOwner(self.failures.append),
+            session_secret=self.credentials.session_secret,
+            watch=Watch(self.clock, self.limits),
         )
         self.pools = EnvironmentPools(self.platform)
         self.random = 0.5
@@ -116,15 +121,24 @@ class World:
         """The environment started last."""
         return self.sandbox.runtimes[-1]
 
-    async def settle(self) -> None:
-        """Let everything happen that is due now."""
-        for _ in range(30):
+    async def settle(self, turns: int = 30) -> None:
+        """Let everything happen that is due now, as far as it needs no more than so many turns of the event loop."""
+        for _ in range(turns):
             await asyncio.sleep(0)
 
-    async def advance(self, seconds: float) -> None:
+    async def advance(self, seconds: float, turns: int = 30) -> None:
         """Move time on and let happen what falls due."""
         self.clock.advance(seconds)
-        await self.settle()
+        await self.settle(turns)
+
+    async def pass_time(self, seconds: float, turns: int = 30) -> None:
+        """Move time on from one thing that falls due to the next, as it really passes: what follows from each happens
+        before the next.
+        """
+        end = self.clock.monotonic() + seconds
+        while (due := self.clock.due_in()) is not None and self.clock.monotonic() + due <= end:
+            await self.advance(due, turns)
+        await self.advance(max(0.0, end - self.clock.monotonic()))
 
     async def invoke(self, payload: bytes = b"{}", *, tail: bool = False) -> Outcome:
         """Invoke and wait for the outcome, as far as it needs no time."""

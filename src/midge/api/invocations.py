@@ -1,7 +1,7 @@
 """The Invoke operation: what its parameters mean, and the refusals that come before a function runs.
 
-Synchronous, and called directly by the listener: an invocation costs no task, but for the first of a function since the
-start, which waits until the function has been loaded. Payloads are checked to be JSON, as AWS
+Called directly by the listener: an invocation costs no task, but for the first of a function since the start, which
+waits until the function has been loaded, and for an asynchronous one, which waits for the disk. Payloads are checked to be JSON, as AWS
 does, without being decoded, and are passed on as the bytes they came in.
 Source: https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
 """
@@ -15,15 +15,18 @@ from typing import NoReturn
 import msgspec
 import structlog
 
+from midge.api.acceptance import AcceptEvent, new_event, put
+from midge.clock import Clock
 from midge.invoke.invocation import Invocation, Target
-from midge.invoke.outcome import DRY_RUN, Done, service_failure
+from midge.invoke.outcome import ACCEPTED, DRY_RUN, Done, service_failure
 from midge.invoke.router import Router
 from midge.model.errors import ServiceError, invalid_parameter, not_found, not_supported
 from midge.model.functions import FunctionId
 from midge.model.limits import Limits
+from midge.queue.port import AsyncEvent
 from midge.tasks import TaskOwner
 
-_check_json = msgspec.json.Decoder(msgspec.Raw).decode
+check_json = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 def payload_too_large(limit_bytes: int) -> ServiceError:
@@ -49,6 +52,7 @@ class InvokeParameters(msgspec.Struct, gc=False):
 
 
 NO_PARAMETERS = InvokeParameters()
+_EVENT = b"Event"
 
 
 Loader = Callable[[FunctionId, str | None], Awaitable[None]]
@@ -56,9 +60,13 @@ Loader = Callable[[FunctionId, str | None], Awaitable[None]]
 
 
 class Invocations:
-    """Entrance of every synchronous invocation."""
+    """Entrance of every invocation. ``accept`` takes what is invoked asynchronously."""
 
-    def __init__(self, router: Router, limits: Limits, load: Loader, tasks: TaskOwner) -> None:
+    def __init__(
+        self, router: Router, limits: Limits, load: Loader, tasks: TaskOwner, *, accept: AcceptEvent, clock: Clock
+    ) -> None:
+        self._accept = accept
+        self._clock = clock
         self._router = router
         self._limits = limits
         self._load = load
@@ -75,21 +83,35 @@ class Invocations:
         trace_id: bytes,
         done: Done,
     ) -> None:
-        """Begin an invocation; ``done`` is called when it has ended, which a DryRun has at once.
+        """Begin an invocation; ``done`` is called when it has ended, which a DryRun has at once, and an Event when it is
+        on disk.
 
         Raises ServiceError for what is refused at once; then ``done`` is not called.
         """
         kind = parameters.invocation_type
         if kind is not None and kind != b"RequestResponse":
             self._other_type(kind)
-        if len(payload) > self._limits.payload_bytes:
-            raise payload_too_large(self._limits.payload_bytes)
+        limit_bytes = self._limits.async_payload_bytes if kind == _EVENT else self._limits.payload_bytes
+        if len(payload) > limit_bytes:
+            raise payload_too_large(limit_bytes)
         if payload:
             _validate(payload)
         log_type, context = parameters.log_type, parameters.client_context
         tail = log_type is not None and _wants_tail(log_type)
         client_context = None if context is None else self._client_context(context)
         target = self._router.find(function, qualifier)
+        if kind == _EVENT:
+            event = new_event(
+                function,
+                qualifier,
+                payload,
+                self._clock.now(),
+                request_id=request_id.decode(),
+                trace_id=trace_id.decode("latin-1"),
+                client_context=client_context,
+            )
+            self._tasks.start(self._load_and_accept(event, done, known=target is not None))
+            return
         if target is not None:
             if kind == b"DryRun":
                 done(DRY_RUN)
@@ -104,6 +126,23 @@ class Invocations:
         )  # fmt: skip
         make = None if kind == b"DryRun" else invocation
         self._tasks.start(self._load_and_invoke(function, qualifier, make, done))
+
+    async def _load_and_accept(self, event: AsyncEvent, done: Done, *, known: bool) -> None:
+        """Have an event of a function that exists accepted; every error goes to ``done``."""
+        function, qualifier = event.function, event.qualifier
+        try:
+            if not known:
+                await self._load(function, qualifier)
+                if self._router.find(function, qualifier) is None:
+                    raise not_found(function.arn if qualifier is None else function.qualified_arn(qualifier))
+            await put(self._accept, event)
+        except ServiceError as error:
+            done(error)
+        except Exception:  # noqa: BLE001 - a mistake of ours must not leave the caller without an answer
+            structlog.get_logger("midge.api").exception("event_not_accepted", function=function.arn)
+            done(service_failure())
+        else:
+            done(ACCEPTED)
 
     async def _load_and_invoke(
         self, function: FunctionId, qualifier: str | None, make: Callable[[Target], Invocation] | None, done: Done
@@ -127,9 +166,7 @@ class Invocations:
 
     @staticmethod
     def _other_type(kind: bytes) -> None:
-        if kind == b"Event":
-            raise not_supported("asynchronous invocation (InvocationType Event)")
-        if kind != b"DryRun":
+        if kind not in {_EVENT, b"DryRun"}:
             raise _not_in_enum(kind, "invocationType", "[Event, RequestResponse, DryRun]")
 
     def _client_context(self, encoded: bytes) -> bytes:
@@ -166,7 +203,7 @@ def _not_in_enum(value: bytes, member: str, values: str) -> ServiceError:
 
 def _validate(payload: bytes) -> None:
     try:
-        _check_json(payload)
+        check_json(payload)
     except (msgspec.DecodeError, RecursionError) as error:
         raise ServiceError(
             "InvalidRequestContentException",

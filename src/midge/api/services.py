@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from midge.api.acceptance import AcceptEvent
 from midge.api.code_links import CodeLinks
 from midge.blobs.packages import Packages
 from midge.blobs.port import Blobs
@@ -103,6 +104,9 @@ class ApiServices:
     fetch_s3: FetchS3
     runtimes: RuntimeCatalogue
     code_links: CodeLinks
+    accept_event: AcceptEvent
+    url_domain: str = "localhost"
+    """The domain below which function URLs are handed out."""
     strict: bool = False
     """Refuse, by name, what midge would otherwise keep without acting on it."""
 

@@ -19,6 +19,8 @@ class Kind(IntEnum):
     """midge's own pages."""
     RELAY = 3
     """Another AWS service, streamed through."""
+    FUNCTION_URL = 4
+    """A function, over HTTP."""
 
 
 class Known(IntEnum):
@@ -67,6 +69,7 @@ class Exchange(msgspec.Struct, eq=False):
     known: list[bytes | None] = msgspec.field(default_factory=lambda: list[bytes | None](_NONE_KNOWN))
     scope: Scope | None = None
     kind: Kind = Kind.API
+    protocol: str = "HTTP/1.1"
     keep_alive: bool = True
     body: bytes = b""
     chunks: list[bytes] | None = None

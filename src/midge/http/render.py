@@ -51,6 +51,28 @@ class Renderer:
             head += b"Connection: close\r\n"
         return head + b"\r\n"
 
+    def function_url_head(
+        self,
+        status: int,
+        headers: list[tuple[str, str]],
+        request_id: bytes,
+        trace_id: bytes,
+        *,
+        length: int | None,
+        keep_alive: bool,
+    ) -> bytes:
+        """The head of an answer at a function URL, of ``headers`` that HTTP can carry; ``length`` None: it is chunked,
+        or ends with the connection where that is not kept alive.
+        """
+        lines = [b"HTTP/1.1 %d %b" % (status, _REASONS.get(status, b"Unknown")), b"Date: " + self.date()]
+        lines += [f"{name}: {value}".encode("latin-1") for name, value in headers]
+        lines += [b"x-amzn-RequestId: " + request_id, b"X-Amzn-Trace-Id: " + trace_id]
+        if status not in {204, 304}:
+            lines.append(b"Transfer-Encoding: chunked" if length is None else b"Content-Length: %d" % length)
+        if not keep_alive:
+            lines.append(b"Connection: close")
+        return b"\r\n".join(lines) + b"\r\n\r\n"
+
     def response(self, response: Response, request_id: bytes, *, keep_alive: bool, head_only: bool = False) -> bytes:
         """A whole response, with what the listener adds. Header values with line breaks are cut at the first."""
         lines = [

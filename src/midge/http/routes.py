@@ -2,7 +2,7 @@
 
 The Lambda API is known by its dated paths (``/2015-03-31/...``) and by the credential scope's service; everything that
 is signed for another service is that service's. Paths of the form of a dated one can be another service's as well, so
-the scope, where there is one, decides.
+the scope, where there is one, decides. A function URL is known by its Host, or by its path where names do not resolve.
 """
 
 import re
@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, unquote
 
 from midge.api.names import resolve
 from midge.api.services import CallContext
+from midge.function_urls.addresses import PATH_PREFIX, is_function_url_host
 from midge.http.exchange import Kind
 from midge.http.ports import Scope
 from midge.model.functions import FunctionId
@@ -28,15 +29,27 @@ class Routes:
     ``services`` are those that midge answers itself beside Lambda, by their names in credential scopes.
     """
 
-    def __init__(self, account: str, region: str, *, services: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, account: str, region: str, url_domain: str = "localhost", *, services: frozenset[str] = frozenset()
+    ) -> None:
+        """``url_domain``: below which function URLs are."""
         self._account = account
+        self._url_domain = url_domain
+        self._url_hosts: dict[bytes, bool] = {}
         self._region = region
         self._services = services
         self._invokes: dict[bytes, _InvokeTarget | None] = {}
         self._functions: dict[tuple[bytes, str, str], tuple[FunctionId, str | None]] = {}
 
-    def kind(self, method: bytes, url: bytes, scope: Scope | None) -> Kind:
+    @property
+    def default_account(self) -> str:
+        """The account of callers that name none."""
+        return self._account
+
+    def kind(self, method: bytes, url: bytes, scope: Scope | None, host: bytes | None = None) -> Kind:
         """Who answers this request."""
+        if (host is not None and self._is_url_host(host)) or url.startswith(PATH_PREFIX):
+            return Kind.FUNCTION_URL
         if scope is not None:
             if scope.service != "lambda":
                 return Kind.API if scope.service in self._services else Kind.RELAY
@@ -47,6 +60,13 @@ class Routes:
         if method == b"POST" and self._invoke_target(url) is not None:
             return Kind.INVOKE
         return Kind.API
+
+    def _is_url_host(self, host: bytes) -> bool:
+        known = self._url_hosts.get(host)
+        if known is None:
+            known = is_function_url_host(host, self._url_domain)
+            _remember(self._url_hosts, host, known, len(host))
+        return known
 
     def function(self, url: bytes, scope: Scope | None) -> tuple[FunctionId, str | None]:
         """The function and qualifier that an INVOKE request names. Raises ServiceError if it names none."""

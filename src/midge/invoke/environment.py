@@ -41,9 +41,9 @@ class ExecutionEnvironment:
     """See the module. ``state`` is only changed through the lifecycle's table."""
 
     __slots__ = (
-        "_deadline", "_handle", "_init_overrun", "_init_seconds", "_invocation", "_layers_root", "_log", "_monotonic", "_now",
+        "_cpu_held", "_deadline", "_handle", "_init_overrun", "_init_seconds", "_invocation", "_layers_root", "_log", "_monotonic", "_now",
         "_owner", "_platform", "_provisioned", "_run_started", "_session", "_start", "_started", "_stream", "_task_root", "_timer",
-        "last_used", "state", "version",
+        "frozen", "last_used", "state", "version",
     )  # fmt: skip
 
     def __init__(
@@ -80,6 +80,9 @@ class ExecutionEnvironment:
         self._init_overrun = False
         self._deadline = now + platform.limits.init_seconds
         self._timer: Timer | None = None
+        self.frozen = False
+        """Only ever while it is ready."""
+        self._cpu_held = False
 
     # its beginning
 
@@ -106,9 +109,10 @@ class ExecutionEnvironment:
             handle.kill()
         else:
             self._log.attach(handle)
+            self._platform.watch.add(self)
 
     def _start_request(self) -> StartRequest:
-        credentials = session_credentials(self.version, self._platform.ids.hex32)
+        credentials = session_credentials(self.version, self._platform.ids.hex32, self._platform.session_secret)
         variables = function_variables(self.version, self._log.stream.name, credentials, provisioned=self._provisioned)
         return StartRequest(
             runtime=self.version.runtime,
@@ -135,6 +139,8 @@ class ExecutionEnvironment:
         self._deadline = now + timeout
         if self._timer is None:
             self._arm(now)
+        if self.frozen:
+            self._thaw()
         if invocation.tail:
             self._log.begin_tail()
         request_id = invocation.request_id
@@ -154,8 +160,11 @@ class ExecutionEnvironment:
             return
         first = self.state is _INIT
         if first:
-            self._init_seconds = self._monotonic() - self._started
+            self.last_used = self._monotonic()
+            self._init_seconds = self.last_used - self._started
             self._disarm()
+        elif self._cpu_held:
+            self._release_cpu()
         self.state = follow(self.state, _NEXT)
         self._owner.environment_ready(self, first=first)
 
@@ -163,6 +172,8 @@ class ExecutionEnvironment:
         if self.state is not _READY:
             return
         self.state = follow(self.state, EnvironmentEvent.HANG_UP)
+        if self.frozen:
+            self._thaw()
         now = self._platform.clock.monotonic()
         self._deadline = now + self.version.timeout_seconds
         self._owner.environment_hung_up(self)
@@ -196,6 +207,35 @@ class ExecutionEnvironment:
                 None if tail is None else log.render_tail(end, tail),
             )
         )
+
+    # between its invocations, and in long ones
+
+    def attend(self, now: float) -> bool:
+        """See ``Watched``."""
+        handle, limits = self._handle, self._platform.limits
+        if self.state >= _RESET or handle is None:
+            return False
+        if self.state is _READY:
+            if now - self.last_used < limits.freeze_after_seconds:
+                return True
+            self.frozen = True
+            handle.freeze()
+            return False
+        if self.state is not _INIT and not self._cpu_held and now - self._run_started >= limits.cpu_burst_seconds:
+            self._cpu_held = True
+            handle.hold_cpu()
+        return True
+
+    def _thaw(self) -> None:
+        self.frozen = False
+        if self._handle is not None:
+            self._handle.thaw()
+        self._platform.watch.add(self)
+
+    def _release_cpu(self) -> None:
+        self._cpu_held = False
+        if self._handle is not None:
+            self._handle.release_cpu()
 
     # its output
 

@@ -26,6 +26,9 @@ class Outcome(msgspec.Struct, gc=False, frozen=True):
 DRY_RUN = Outcome(payload=b"", executed_version=b"")
 """What a DryRun ends with, by identity: everything was in order, and nothing ran."""
 
+ACCEPTED = Outcome(payload=b"", executed_version=b"")
+"""What an asynchronous invocation is answered with, by identity: its event is on disk."""
+
 Done = Callable[[Outcome | ServiceError], None]
 """Called exactly once when an invocation has ended."""
 

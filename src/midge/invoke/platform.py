@@ -1,5 +1,6 @@
 """What environments and pools are given: the rest of midge in one record, and who an environment reports to."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -8,6 +9,7 @@ from midge.invoke.concurrency import ConcurrencyBook
 from midge.invoke.invocation import Invocation
 from midge.invoke.lifecycle import EnvironmentState
 from midge.invoke.request_ids import RequestIds
+from midge.invoke.watch import Watch
 from midge.model.limits import Limits
 from midge.observe.logs import LogWriter
 from midge.observe.metrics import Metrics
@@ -29,6 +31,9 @@ class Platform:
     concurrency: ConcurrencyBook
     ids: RequestIds
     tasks: TaskOwner
+    session_secret: Callable[[str, str], str]
+    """The secret access key for an access key id and a session token."""
+    watch: Watch
 
 
 class EnvironmentOwner(Protocol[_Environment_contra]):

@@ -86,7 +86,8 @@ class FunctionVersion:
     layers: tuple[FunctionLayer, ...] = ()
     """In the order in which they are laid over each other: of two that have the same file the later one's counts."""
     kept: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """Members that only describe AWS's surroundings (VpcConfig, KMSKeyArn, TracingConfig ...), in wire form."""
+    """Members in wire form: those that only describe AWS's surroundings (VpcConfig, KMSKeyArn, TracingConfig ...), and
+    DeadLetterConfig."""
     revision_id: str
     last_modified: str
     """AWS's format: 2026-11-23T19:00:00.000+0000"""
@@ -103,6 +104,12 @@ class FunctionVersion:
     def arn(self) -> str:
         """The ARN that names this version; $LATEST is qualified as well."""
         return self.function.qualified_arn(self.version)
+
+    @property
+    def dead_letter_target(self) -> str | None:
+        """The ARN of the queue or topic that gets the events which it failed to process."""
+        config: Mapping[str, str] = self.kept.get("DeadLetterConfig") or {}
+        return config.get("TargetArn") or None
 
     @property
     def layer_digests(self) -> tuple[str, ...]:

@@ -40,6 +40,34 @@ class Limits:
     files_per_environment: int = 1_024
     processes_per_environment: int = 1_024
 
+    # asynchronous invocation
+    async_payload_bytes: int = MIB
+    async_retries: int = 2
+    """After errors of the function, where nothing else is configured."""
+    async_age_seconds: float = 21_600.0
+    """How old an event may become, where nothing else is configured."""
+    async_retry_base_seconds: float = 60.0
+    """The pause before the first retry of an event whose function failed; before the second it is twice that."""
+    async_delay_base_seconds: float = 1.0
+    """The pause before the next attempt of an event that could not be invoked; it doubles each time."""
+    async_delay_seconds: float = 300.0
+    """The longest such pause."""
+    async_events: int = 1_000_000
+    """Events on disk; further ones are throttled until some are done."""
+    async_events_in_memory: int = 64
+    """Of one function; the others stay on disk."""
+    async_bytes_in_memory: int = 4 * MIB
+    """Of one function's payloads in memory; one more event may exceed it."""
+    async_concurrency_at_first: int = 10
+    """Events of one function that are invoked at once, at first; as many more every tenth of a second while they wait."""
+    async_concurrency: int = 100
+    """The most, of one function."""
+    async_deliveries: int = 8
+    """Calls to destinations and dead-letter queues at once."""
+    async_delivery_attempts: int = 4
+    async_delivery_seconds: float = 10.0
+    """For one such call."""
+
     # the listener's
     request_line_bytes: int = 16 * KIB
     request_headers_bytes: int = 64 * KIB
@@ -73,6 +101,8 @@ class Limits:
 
     # listings and links
     list_items: int = 50
+    function_urls_remembered: int = 10_000
+    """Found once, they are not looked up in the store again."""
     list_event_source_mappings: int = 100
     code_link_seconds: int = 600
 
@@ -85,6 +115,14 @@ class Limits:
     """As many as this wait for a minute after that many were asked for within a second."""
     cells_per_runtime: int = 64
     """Environments that wait for a runtime to be forked into them: 0.1 MiB each, and 0.3 of the kernel's."""
+    environment_watch_seconds: float = 0.05
+    """How often environments that are awake are looked after: how exact the two that follow are."""
+    environment_watch_count: int = 64
+    """How many are, each time: freezing one takes the kernel a tenth of a millisecond, for which others wait."""
+    freeze_after_seconds: float = 0.05
+    """An environment that has been idle for this long stands still until its next event."""
+    cpu_burst_seconds: float = 0.1
+    """For how long an invocation may use what CPU is free; from then on it has what its memory size buys on AWS."""
     idle_environment_seconds: float = 600.0
     provisioned_retry_seconds: float = 60.0
     """How long provisioned environments wait for another attempt after one could not be initialised."""
@@ -124,8 +162,8 @@ class Limits:
     """Of one log group."""
     log_subscription_bytes: int = 8 * MIB
     """What waits to be sent to one subscriber, and what waits to be matched for all of them."""
-    log_subscription_event_bytes: int = 1 * MIB
-    """Messages that one invocation of a subscriber is given."""
+    log_subscription_event_bytes: int = 512 * KIB
+    """Messages that one invocation of a subscriber is given; compressed and in base64 an event must stay below 1 MB."""
     log_subscription_seconds: float = 86_400.0
     """How long a subscriber that cannot be invoked is tried again."""
     log_groups_remembered: int = 10_000

@@ -11,7 +11,6 @@ from harness.cloudwatch import ACCOUNT, FUNCTION, REGION, CloudWatch
 from midge.log_store.files import LogFiles
 from midge.model.limits import Limits
 from midge.model.logs import LogGroupId
-from midge.services.logs.functions import Delivered
 
 GROUP = "/aws/lambda/work"
 
@@ -172,55 +171,35 @@ def test_a_filter_that_is_not_there(logs: CloudWatch) -> None:
     )
 
 
-def test_a_throttled_subscriber_is_tried_again(logs: CloudWatch) -> None:
-    """While a function cannot be invoked its events wait, in order, with growing pauses."""
+def test_what_cannot_be_taken_now_is_tried_again(logs: CloudWatch) -> None:
+    """While a subscriber takes nothing its events wait, in order, with growing pauses."""
     subscribe(logs)
-    logs.subscribers.answers = [Delivered.UNAVAILABLE] * 3
+    logs.subscribers.refusals = 3
     put(logs, "one")
     put(logs, "two")
-    assert logs.subscribers.messages() == ["one"]
-    for seconds in (1, 2, 4):
+    assert (logs.subscribers.attempts, logs.subscribers.messages()) == (1, [])
+    for seconds in (1, 2, 3):
         logs.advance(seconds)
-    assert logs.subscribers.messages() == ["one", "one", "one", "one", "two"]
-
-
-def test_a_failing_subscriber_is_given_its_events_twice_more(logs: CloudWatch) -> None:
-    """After three failures the events are given up and counted, and the next ones are sent."""
-    subscribe(logs)
-    logs.subscribers.answers = [Delivered.FAILED] * 3
-    put(logs, "one")
-    logs.advance(59)
-    assert len(logs.subscribers.received) == 1
+    assert (logs.subscribers.attempts, logs.subscribers.messages()) == (3, [])
     logs.advance(1)
-    assert len(logs.subscribers.received) == 2
-    logs.advance(120)
-    assert len(logs.subscribers.received) == 3
-    assert logs.subscriptions.dropped_bytes > 0
-    put(logs, "two")
-    assert logs.subscribers.messages()[-1] == "two"
-
-
-def test_a_subscriber_that_is_gone_is_not_tried_again(logs: CloudWatch) -> None:
-    """A function that was deleted loses its events at once."""
-    subscribe(logs)
-    logs.subscribers.answers = [Delivered.GONE]
-    put(logs, "one")
-    put(logs, "two")
     assert logs.subscribers.messages() == ["one", "two"]
-    assert logs.subscriptions.dropped_bytes > 0
+    assert logs.subscriptions.dropped_bytes == 0
 
 
 def test_trying_ends_after_a_day(logs: CloudWatch) -> None:
-    """Who cannot be invoked for a day has lost the events of that day's beginning."""
+    """Who takes nothing for a day has lost the events of that day's beginning, and is told those that follow."""
     subscribe(logs)
-    logs.subscribers.answers = [Delivered.UNAVAILABLE] * 1_000
+    logs.subscribers.refusals = 1_000_000
     put(logs, "one")
-    for _ in range(60):
+    for _ in range(50):
         logs.advance(1_800)
     assert logs.subscriptions.dropped_bytes > 0
-    attempts = len(logs.subscribers.received)
+    attempts = logs.subscribers.attempts
     logs.advance(1_800)
-    assert len(logs.subscribers.received) == attempts
+    assert logs.subscribers.attempts == attempts
+    logs.subscribers.refusals = 0
+    put(logs, "two")
+    assert logs.subscribers.messages() == ["two"]
 
 
 def test_what_waits_is_bounded(tmp_path: Path) -> None:
@@ -228,7 +207,7 @@ def test_what_waits_is_bounded(tmp_path: Path) -> None:
     logs = CloudWatch(tmp_path, Limits(log_subscription_bytes=2_000))
     prepare(logs)
     subscribe(logs)
-    logs.subscribers.answers = [Delivered.UNAVAILABLE] * 1_000
+    logs.subscribers.refusals = 1_000
     for number in range(30):
         put(logs, f"message {number}")
     assert logs.subscriptions.dropped_bytes > 0

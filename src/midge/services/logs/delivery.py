@@ -1,8 +1,8 @@
 """Sends what is written to a log group to those who subscribed: Lambda functions, as ``awslogs.data``.
 
-One queue per subscription filter, in the order of writing, bounded; what exceeds it is counted, said and lost to the
-subscriber, not to the log. A function that is throttled, or cannot be reached, is tried again for a day; one that fails
-is given the same events twice more, as every asynchronous invocation is. Waiting deliveries are kept in memory only.
+Matching is done behind the writing, in the order of writing. What is handed over is the subscriber's own durable matter
+(``functions``: an asynchronous invocation, with its retries); what it cannot take now waits here, bounded, and is tried
+again for a day. What exceeds a bound is counted, said and lost to the subscriber, not to the log.
 Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/SubscriptionFilters.html
 """
 
@@ -18,18 +18,18 @@ import structlog
 
 from midge.clock import Clock, pause
 from midge.log_store.blocks import decode_lines
+from midge.model.errors import ServiceError
 from midge.model.limits import Limits
 from midge.model.logs import LogGroupId, SubscriptionFilter
 from midge.observe.logs import Appended
 from midge.services.logs.archive import LogArchive
 from midge.services.logs.events import event_id
-from midge.services.logs.functions import Delivered
 from midge.services.logs.patterns import Pattern, parse
+from midge.store.errors import StoreError
 from midge.tasks import TaskOwner
 
 _COMPRESSION = 1
-_RETRY_SECONDS = (60.0, 120.0)
-"""Before the second and the third attempt to invoke a function that failed."""
+_MOST_RETRY_SECONDS = 300.0
 
 
 class Subscribers(Protocol):
@@ -39,8 +39,8 @@ class Subscribers(Protocol):
         """Whether there is such a subscriber."""
         ...
 
-    async def deliver(self, arn: str, payload: bytes) -> Delivered:
-        """Hand over the JSON of an event; returns when it is known what became of it."""
+    async def deliver(self, arn: str, payload: bytes) -> None:
+        """Hand over the JSON of an event. Raises StoreError, ServiceError when it cannot be taken now."""
         ...
 
 
@@ -143,24 +143,21 @@ class Subscriptions:
             del self._queues[key], self._waiting_bytes[key]
 
     async def _deliver(self, key: _Key, destination_arn: str, payload: bytes) -> None:
-        """Until it is delivered, or there is no more point in trying."""
+        """Until it is taken, or there is no more point in trying."""
         begun = self._clock.monotonic()
-        failures = 0
         wait = 1.0
         while True:
-            outcome = await self._subscribers.deliver(destination_arn, payload)
-            if outcome is Delivered.DONE:
-                return
-            over = self._clock.monotonic() - begun > self._limits.log_subscription_seconds
-            if outcome is Delivered.GONE or over or (outcome is Delivered.FAILED and failures >= len(_RETRY_SECONDS)):
-                self._drop(len(payload), *key)
-                return
-            if outcome is Delivered.FAILED:
-                delay = _RETRY_SECONDS[failures]
-                failures += 1
+            try:
+                await self._subscribers.deliver(destination_arn, payload)
+            except (ServiceError, StoreError) as error:
+                if self._clock.monotonic() - begun > self._limits.log_subscription_seconds:
+                    self._log.warning("a subscriber could not be reached", filter=key[1], reason=str(error))
+                    self._drop(len(payload), *key)
+                    return
             else:
-                delay, wait = wait, min(wait * 2, 300.0)
-            await pause(self._clock, delay)
+                return
+            await pause(self._clock, wait)
+            wait = min(wait * 2, _MOST_RETRY_SECONDS)
 
 
 def _payloads(part: Appended, subscription: SubscriptionFilter, pattern: Pattern, event_bytes: int) -> list[bytes]:

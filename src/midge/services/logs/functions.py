@@ -1,50 +1,62 @@
-"""Lambda functions as subscribers of log groups.
+"""Lambda functions as subscribers of log groups: what they are sent is invoked asynchronously, as CloudWatch Logs does.
 
 Source: https://docs.aws.amazon.com/lambda/latest/dg/services-cloudwatchlogs.html
 """
 
-from enum import Enum
+from collections.abc import Awaitable, Callable
 
+from midge.clock import Clock
+from midge.invoke.request_ids import RequestIds
+from midge.invoke.router import Router
 from midge.model.arns import parse_function_reference
 from midge.model.errors import ServiceError
 from midge.model.functions import FunctionId
-from midge.triggers.invoker import Invoker
+from midge.queue.port import AsyncEvent
 
-_GONE = frozenset({"ResourceNotFoundException", "InvalidParameterValueException"})
-
-
-class Delivered(Enum):
-    """What became of a delivery."""
-
-    DONE = "done"
-    FAILED = "the function failed"
-    UNAVAILABLE = "the function cannot be invoked now"
-    GONE = "there is no such function"
+_GONE = "ResourceNotFoundException"
+Load = Callable[[FunctionId, str | None], Awaitable[None]]
+"""Lets the router know of what a function and a qualifier name, if there is any. Raises ServiceError."""
+Accept = Callable[[AsyncEvent], Awaitable[None]]
+"""Returns when an event is on disk. Raises StoreError, ServiceError when it cannot be taken now."""
 
 
 class FunctionSubscribers:
     """Functions by their ARNs, qualified or not; ``delivery.Subscribers``."""
 
-    def __init__(self, invoker: Invoker) -> None:
-        self._invoker = invoker
+    def __init__(self, router: Router, load: Load, accept: Accept, ids: RequestIds, clock: Clock) -> None:
+        self._router = router
+        self._load = load
+        self._accept = accept
+        self._ids = ids
+        self._clock = clock
 
     async def exists(self, arn: str) -> bool:
         """Whether there is such a function."""
+        function, qualifier = _named(arn)
         try:
-            await self._invoker.find(*_named(arn))
+            if self._router.find(function, qualifier) is None:
+                await self._load(function, qualifier)
+            return self._router.find(function, qualifier) is not None
         except ServiceError as error:
-            if error.code in _GONE:
+            if error.code == _GONE:
                 return False
             raise
-        return True
 
-    async def deliver(self, arn: str, payload: bytes) -> Delivered:
-        """Invoke a function; returns when that has ended."""
-        try:
-            outcome = await self._invoker.invoke(*_named(arn), payload)
-        except ServiceError as error:
-            return Delivered.GONE if error.code in _GONE else Delivered.UNAVAILABLE
-        return Delivered.DONE if outcome.function_error is None else Delivered.FAILED
+    async def deliver(self, arn: str, payload: bytes) -> None:
+        """Have the function invoked; what is accepted is not lost. Raises as ``Accept``."""
+        function, qualifier = _named(arn)
+        now = self._clock.now()
+        await self._accept(
+            AsyncEvent(
+                function=function,
+                qualifier=qualifier,
+                request_id=self._ids.request_id().decode("ascii"),
+                trace_id=self._ids.trace_id(now).decode("ascii"),
+                payload=payload,
+                accepted_seconds=now,
+                due_seconds=now,
+            )
+        )
 
 
 def _named(arn: str) -> tuple[FunctionId, str | None]:

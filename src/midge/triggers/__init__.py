@@ -1,1 +1,0 @@
-"""What happens elsewhere and invokes functions."""
