@@ -202,6 +202,13 @@ def test_what_is_not_supported_is_refused_by_name(logs: CloudWatch) -> None:
     )
 
 
+def test_the_page_names_what_is_answered() -> None:
+    """docs/logs.md names every operation that midge performs, and none that it does not."""
+    text = (Path(__file__).parents[2] / "docs" / "logs.md").read_text("utf-8")
+    listed = text.partition("Answered:\n")[2].partition(".\n")[0]
+    assert {name.strip() for name in listed.split(",")} == set(OPERATIONS)
+
+
 def test_groups_are_listed_by_name_in_pages(logs: CloudWatch) -> None:
     """The paginator finds each group once, in order, also by prefix, pattern and identifiers."""
     client = logs.client()

@@ -77,14 +77,17 @@ class FrameSplitter:
         self._time_us = int.from_bytes(rest[8:16], "big")
         return rest[_HEAD_BYTES:]
 
+    def text(self, data: bytes) -> bytes:
+        """What is whole now as a reader of the log sees it: messages without their frames, each ending a line."""
+        return b"".join(part if isinstance(part, bytes) else _line(part) for part in self.feed(data))
+
+
+def _line(frame: Frame) -> bytes:
+    ended = frame.continued or frame.message.endswith(b"\n")
+    return frame.message if ended else frame.message + b"\n"
+
 
 def unframed(data: bytes) -> bytes:
-    """``data`` as a reader of the log sees it: messages without their frames, each ending a line."""
+    """All of ``data`` as a reader of the log sees it, also what is not whole."""
     splitter = FrameSplitter(len(data) or 1)
-    parts: list[bytes] = []
-    for part in splitter.feed(data):
-        if isinstance(part, bytes):
-            parts.append(part)
-        else:
-            parts.append(part.message if part.message.endswith(b"\n") or part.continued else part.message + b"\n")
-    return b"".join((*parts, splitter.flush()))
+    return splitter.text(data) + splitter.flush()

@@ -171,19 +171,35 @@ def test_a_failed_initialisation_is_reported(tmp_path: Path) -> None:
     assert document["record"]["metrics"] == {"durationMs": 250.0}
 
 
-def test_the_warn_level_leaves_out_what_went_well(tmp_path: Path) -> None:
-    """At system level WARN only the report of a failure is written."""
+@pytest.mark.parametrize(
+    ("level", "succeeds", "fails"),
+    [
+        ("DEBUG", ["start", "runtimeDone", "report"], ["start", "runtimeDone", "report"]),
+        ("INFO", ["start", "report"], ["start", "runtimeDone", "report"]),
+        ("WARN", [], ["runtimeDone", "report"]),
+    ],
+)
+def test_the_system_level_leaves_platform_events_out(
+    tmp_path: Path, level: str, succeeds: list[str], fails: list[str]
+) -> None:
+    """In the JSON format each platform event has a level; what failed is told at every one, with its error."""
 
     async def scenario(writer: LogWriter, clock: VirtualClock) -> None:
-        style = LogStyle(version="1", memory_size_mb=128, json_format=True, system_level="WARN")
-        stream = writer.open(GROUP, "s", style)
-        invocation(stream)
+        style = LogStyle(version="1", memory_size_mb=128, json_format=True, system_level=level)
+        invocation(writer.open(GROUP, "good", style))
+        stream = writer.open(GROUP, "bad", style)
         stream.start(2.0, ID)
         stream.end(InvocationEnd(3.0, ID, 1.0, None, None, "timeout", "Sandbox.Timedout", by_platform=True))
 
     with_writer(tmp_path, scenario)
-    (document,) = [json.loads(line) for line in messages(tmp_path, "s")]
-    assert document["record"]["status"] == "timeout"
+    good = [json.loads(line) for line in messages(tmp_path, "good")]
+    bad = [json.loads(line) for line in messages(tmp_path, "bad")]
+    assert [event["type"] for event in good] == [f"platform.{kind}" for kind in succeeds]
+    assert [event["type"] for event in bad] == [f"platform.{kind}" for kind in fails]
+    for event in bad[-2:]:
+        assert (event["record"]["status"], event["record"]["errorType"]) == ("timeout", "Sandbox.Timedout")
+        assert event["record"]["requestId"] == ID.decode()
+        assert event["record"]["metrics"]["durationMs"] == 1000.0
 
 
 def test_the_hot_path_never_writes(tmp_path: Path) -> None:
