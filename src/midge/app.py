@@ -33,6 +33,7 @@ from midge.events.deliveries import AwsDeliveries
 from midge.events.dispatcher import Dispatcher
 from midge.events.reports import Reports
 from midge.events.settings import StoredSettings
+from midge.http.apis import Apis
 from midge.http.clock_page import ClockPage
 from midge.http.code_page import CodePage
 from midge.http.control import ControlPlane
@@ -50,8 +51,9 @@ from midge.invoke.pools import EnvironmentPools
 from midge.invoke.request_ids import RequestIds
 from midge.invoke.router import Router
 from midge.invoke.watch import Watch
+from midge.log_store.files import LogFiles
+from midge.log_store.reading import LogReader
 from midge.neighbours.moto import Moto
-from midge.observe.log_files import LogDirectory
 from midge.observe.logging import configure
 from midge.observe.logs import LogWriter
 from midge.observe.metrics import Metrics
@@ -64,6 +66,11 @@ from midge.sandbox.cgroups.port import unique_name
 from midge.sandbox.namespaces import NamespaceSandbox
 from midge.sandbox.port import Sandbox
 from midge.sandbox.process import ProcessSandbox
+from midge.services.logs.api import LogsApi
+from midge.services.logs.archive import LogArchive
+from midge.services.logs.context import LogsServices
+from midge.services.logs.delivery import Subscriptions
+from midge.services.logs.functions import FunctionSubscribers
 from midge.store.errors import StoreError
 from midge.store.lock import DirectoryLock
 from midge.store.secret import read_or_create_secret
@@ -191,9 +198,11 @@ async def _open(config: Config, stack: AsyncExitStack, *, isolated: bool) -> Lis
         {"code": CodePage(code_links, kept.blobs)},
         {} if turnable is None else {"clock": ClockPage(turnable, partial(_at_work, execution, events), config.limits)},
     )
+    subscribers = FunctionSubscribers(execution.router, api.load, events.accept, execution.ids, clock)
+    logs = _open_logs(config, stack, kept.logs, subscribers, clock)
     relay = Relay(moto, config.limits)
     stack.push_async_callback(relay.close)
-    listener = _listener(config, execution, invocations, api, pages, relay)
+    listener = _listener(config, execution, invocations, (api, logs), pages, relay)
     listeners.append(listener)
     stack.push_async_callback(listener.close)
     return listener
@@ -244,10 +253,7 @@ async def _open_kept(config: Config, stack: AsyncExitStack, clock: Clock) -> _Ke
     stack.push_async_callback(blobs.close)
     packages = Packages(data / "packages", blobs, limits)
     stack.push_async_callback(packages.close)
-    directory = LogDirectory(
-        data / "logs", stream_file_bytes=limits.log_stream_file_bytes, directory_bytes=limits.log_directory_bytes
-    )
-    logs = LogWriter(directory, clock, limits)
+    logs = LogWriter(LogFiles(data / "logs", limits), clock, limits)
     stack.push_async_callback(logs.close)
     secret = read_or_create_secret(data / "secret")
     return _Kept(store=store, blobs=blobs, packages=packages, logs=logs, secret=secret)
@@ -295,23 +301,49 @@ def _open_execution(
     )
 
 
-def _listener(
-    config: Config, execution: _Execution, invocations: Invocations, api: Api, pages: InternalPages, relay: Relay
-) -> Listener:
-    control = ControlPlane(
-        load_service_model("lambda"),
-        _operations(api),
-        execution.ids,
-        account=config.aws.account,
-        region=config.aws.region,
-        address=f"{config.server.host}:{config.server.port}",
+def _open_logs(
+    config: Config, stack: AsyncExitStack, writer: LogWriter, subscribers: FunctionSubscribers, clock: Clock
+) -> LogsApi:
+    """CloudWatch Logs, over what functions write."""
+    limits = config.limits
+    archive = LogArchive(writer, LogReader(config.data_dir / "logs", limits))
+    stack.callback(archive.close)
+    subscriptions = Subscriptions(subscribers, archive, clock, limits)
+    writer.on_appended = subscriptions.appended
+    stack.push_async_callback(subscriptions.close)
+    logs = LogsApi(
+        LogsServices(
+            archive=archive, subscriptions=subscriptions, clock=clock, limits=limits, strict=config.server.strict
+        )
     )
+    logs.start()
+    stack.push_async_callback(logs.close)
+    return logs
+
+
+def _listener(
+    config: Config,
+    execution: _Execution,
+    invocations: Invocations,
+    apis: tuple[Api, LogsApi],
+    pages: InternalPages,
+    relay: Relay,
+) -> Listener:
+    address = f"{config.server.host}:{config.server.port}"
+    place = {"account": config.aws.account, "region": config.aws.region, "address": address}
+    api, logs = apis
+    control = ControlPlane(load_service_model("lambda"), _operations(api), execution.ids, **place)
+    others = {
+        "logs": ControlPlane(
+            load_service_model("logs"), logs.handle, execution.ids, **place, invalid="InvalidParameterException"
+        )
+    }
     return Listener(
         Answerers(
             invocations=invocations,
-            api=control,
+            api=Apis(control, others),
             internal=pages,
-            routes=Routes(config.aws.account, config.aws.region, config.server.domain),
+            routes=Routes(config.aws.account, config.aws.region, config.server.domain, services=frozenset(others)),
             function_urls=UrlAccess(
                 directory=api.urls, verify=Verifier(execution.credentials.secret_of).verify, domain=config.server.domain
             ),

@@ -7,7 +7,9 @@ from typing import Any
 
 from functional.server import Midge
 
-from midge.observe.log_files import LogDirectory
+from midge.log_store.reading import EventRange, LogReader
+from midge.model.limits import Limits
+from midge.model.logs import LogGroupId
 
 
 class Watched:
@@ -18,7 +20,8 @@ class Watched:
     def __init__(self, midge: Midge, name: str) -> None:
         self.client = midge.client()
         self.name = name
-        self._logs = LogDirectory(midge.data_dir / "logs", stream_file_bytes=1 << 30, directory_bytes=1 << 40)
+        self._logs = LogReader(midge.data_dir / "logs", Limits())
+        self._group = LogGroupId(account="000000000000", region="us-east-1", name=f"/aws/lambda/{name}")
 
     def invoke(self, event: Any = None) -> Any:
         """The function's result."""
@@ -36,8 +39,8 @@ class Watched:
 
     def log(self) -> list[str]:
         """Its messages so far."""
-        group = f"/aws/lambda/{self.name}"
-        return [event.message for stream in self._logs.streams(group) for event in self._logs.read(group, stream)]
+        streams = self._logs.streams(self._group)
+        return [event.message for stream in streams for event in self._logs.events([stream], EventRange())]
 
     def until(self, *beginnings: str) -> list[str]:
         """The log, as soon as it has lines that begin so."""

@@ -19,6 +19,7 @@ from harness.toolchains import places as find_places
 
 from midge.clock import SystemClock
 from midge.model.limits import Limits
+from midge.observe.log_frames import unframed
 from midge.runtimes.catalogue import Catalogue, discover, node_modules_directory
 from midge.runtimes.places import Places
 from midge.sandbox.cgroups.discovery import open_cgroups
@@ -225,10 +226,10 @@ class Driven:
 
     @property
     def text(self) -> str:
-        """The output so far."""
+        """The output so far, log messages without their frames."""
         if not self.exits:
             self.environment.drain_output()
-        return self.output.decode("utf-8", "replace")
+        return unframed(self.output).decode("utf-8", "replace")
 
     async def _either(self, wanted: Coroutine[Any, Any, T]) -> T:
         """``wanted``, unless the environment ends first."""

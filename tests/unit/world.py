@@ -16,10 +16,12 @@ from midge.invoke.pools import EnvironmentPools
 from midge.invoke.request_ids import RequestIds
 from midge.invoke.router import Router
 from midge.invoke.watch import Watch
+from midge.log_store.files import LogFiles
+from midge.log_store.reading import EventRange, LogReader
 from midge.model.errors import ServiceError
 from midge.model.functions import Code, FunctionId, FunctionVersion, Logging
 from midge.model.limits import Limits
-from midge.observe.log_files import LogDirectory
+from midge.model.logs import LogGroupId
 from midge.observe.logs import LogWriter
 from midge.observe.metrics import Metrics
 from midge.observe.telemetry_buffer import TelemetryBudget
@@ -73,9 +75,9 @@ class World:
     def __init__(self, data: Path, sandbox: FakeSandbox | None = None, limits: Limits | None = None) -> None:
         self.clock = VirtualClock()
         self.limits = limits or Limits()
+        self.log_root = data / "logs"
         self.sandbox = sandbox or FakeSandbox()
-        self.directory = LogDirectory(data / "logs", stream_file_bytes=1 << 20, directory_bytes=1 << 24)
-        self.logs = LogWriter(self.directory, self.clock, self.limits)
+        self.logs = LogWriter(LogFiles(self.log_root, self.limits), self.clock, self.limits)
         self.metrics = Metrics(self.clock.monotonic)
         self.ids = RequestIds()
         self.credentials = Credentials(b"k" * 32, {"AKID": "secret"})
@@ -149,10 +151,11 @@ class World:
     async def log(self) -> list[str]:
         """Every message in the function's log group, streams in the order of their making."""
         await self.logs.flush()
-        group = VERSION.logging.group
-        return [
-            event.message for stream in self.directory.streams(group) for event in self.directory.read(group, stream)
-        ]
+        function = VERSION.function
+        group = LogGroupId(account=function.account, region=function.region, name=VERSION.logging.group)
+        reader = LogReader(self.log_root, self.limits)
+        streams = sorted(reader.streams(group), key=lambda stream: (stream.created_ms, stream.name))
+        return [event.message for stream in streams for event in reader.events([stream], EventRange())]
 
     async def close_pools(self) -> None:
         """End every environment, as midge does when it closes."""

@@ -1,6 +1,5 @@
 """``midge logs``: what a function wrote, from the log files. Works whether or not midge is running."""
 
-import heapq
 from collections import deque
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,12 +7,16 @@ from pathlib import Path
 import click
 
 from midge.cli.serve import read_configuration
-from midge.observe.log_files import LogDirectory, LogEvent
+from midge.clock import SystemClock
+from midge.log_store.reading import EventRange, LogReader, StoredEvent
+from midge.model.logs import LogGroupId
 
 
 @click.command()
 @click.argument("function")
 @click.option("--group", help="The log group.  [default: /aws/lambda/FUNCTION]")
+@click.option("--account", help="The account that the function belongs to.  [default: the configured one]")
+@click.option("--region", help="The function's region.  [default: the configured one]")
 @click.option("--stream", help="One log stream only.")
 @click.option("--lines", "-n", default=200, show_default=True, type=click.IntRange(min=1), help="The last so many.")
 @click.option("--timestamps", "-t", is_flag=True, help="Begin each event with its time (UTC).")
@@ -23,6 +26,8 @@ def logs(
     *,
     function: str,
     group: str | None,
+    account: str | None,
+    region: str | None,
     stream: str | None,
     lines: int,
     timestamps: bool,
@@ -31,25 +36,22 @@ def logs(
 ) -> None:
     """Print the last events of FUNCTION's log, oldest first."""
     config = read_configuration(config_file, {"data_dir": data_dir} if data_dir else {})
-    directory = LogDirectory(
-        config.data_dir / "logs",
-        stream_file_bytes=config.limits.log_stream_file_bytes,
-        directory_bytes=config.limits.log_directory_bytes,
+    reader = LogReader(config.data_dir / "logs", config.limits)
+    aws = config.aws
+    place = LogGroupId(
+        account=account or aws.account, region=region or aws.region, name=group or f"/aws/lambda/{function}"
     )
-    group = group or f"/aws/lambda/{function}"
-    streams = directory.streams(group) if stream is None else [stream]
-    events = deque(heapq.merge(*(directory.read(group, name) for name in streams), key=_time), maxlen=lines)
+    settings = reader.group(place)
+    streams = [found for found in reader.streams(place, stream or "") if stream in (None, found.name)]
+    expiry_ms = 0 if settings is None else settings.expiry_ms(int(SystemClock().now() * 1000))
+    events = deque(reader.events(streams, EventRange(start_ms=expiry_ms)), maxlen=lines)
     if not events:
-        raise click.ClickException(f"{group} holds no events below {config.data_dir}")
+        raise click.ClickException(f"{place.name} holds no events below {config.data_dir}")
     for event in events:
         click.echo(_line(event, timestamps), nl=not event.message.endswith("\n"))
 
 
-def _time(event: LogEvent) -> int:
-    return event.timestamp
-
-
-def _line(event: LogEvent, timestamps: bool) -> str:
+def _line(event: StoredEvent, timestamps: bool) -> str:
     if not timestamps:
         return event.message
     moment = datetime.fromtimestamp(event.timestamp / 1000, UTC)

@@ -1,4 +1,4 @@
-"""From a whole request for the Lambda API to an operation and back: routing, parsing, constraints, the call, rendering.
+"""From a whole request for an API of midge's own to an operation and back: routing, parsing, constraints, the call, rendering.
 
 Knows the order of these steps and none of their details; what an operation does is ``api``'s.
 """
@@ -13,8 +13,7 @@ from midge.wire import constraints
 from midge.wire.messages import Request, Response
 from midge.wire.model import ServiceModel
 from midge.wire.parsing import parse_request
-from midge.wire.rendering import render_error, render_result
-from midge.wire.routing import Router, unknown_operation
+from midge.wire.protocols import wire_of
 
 
 class Operations(Protocol):
@@ -26,7 +25,7 @@ class Operations(Protocol):
 
 
 class ControlPlane:
-    """Answers requests for the Lambda API, but for invocations, which the listener begins itself."""
+    """Answers requests for one API, but for Lambda's invocations, which the listener begins itself."""
 
     def __init__(
         self,
@@ -37,10 +36,16 @@ class ControlPlane:
         account: str,
         region: str,
         address: str,
+        invalid: str = "ValidationException",
     ) -> None:
-        """``account``, ``region`` and ``address`` (host and port) stand in where a request names none."""
+        """``account``, ``region`` and ``address`` (host and port) stand in where a request names none.
+
+        ``invalid`` is the service's error for input that breaks the model's constraints. Raises ValueError for a model
+        in a protocol that midge does not speak.
+        """
         self._model = model
-        self._router = Router(model)
+        self._wire = wire_of(model)
+        self._invalid = invalid
         self._operations = operations
         self._ids = ids
         self._account = account
@@ -51,11 +56,9 @@ class ControlPlane:
         """The response to ``request``; errors of the API are responses as well."""
         request_id = self._ids.request_id().decode("ascii")
         try:
-            match = self._router.match(request.method, request.path, request.query)
-            if match is None:
-                raise unknown_operation()
+            match = self._wire.match(request)
             values = parse_request(self._model, match, request)
-            constraints.check(self._model, match.operation, values)
+            constraints.check(self._model, match.operation, values, self._invalid)
             result = await self._operations(
                 match.operation.name,
                 values,
@@ -64,10 +67,10 @@ class ControlPlane:
                 request_id=request_id,
                 base_url=f"http://{request.headers.get('host') or self._address}",
             )
-            return render_result(self._model, match.operation, result, request_id)
+            return self._wire.result(match.operation, result, request_id)
         except ServiceError as error:
-            return render_error(self._model, error, request_id)
+            return self._wire.error(error, request_id)
 
     def error(self, error: ServiceError) -> Response:
         """The response for an error met outside of an operation."""
-        return render_error(self._model, error, self._ids.request_id().decode("ascii"))
+        return self._wire.error(error, self._ids.request_id().decode("ascii"))

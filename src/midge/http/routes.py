@@ -25,14 +25,20 @@ _CACHED_URL_BYTES = 512
 
 
 class Routes:
-    """Classifies requests. ``account`` and ``region`` stand in where a request names none."""
+    """Classifies requests. ``account`` and ``region`` stand in where a request names none.
 
-    def __init__(self, account: str, region: str, url_domain: str = "localhost") -> None:
+    ``services`` are those that midge answers itself beside Lambda, by their names in credential scopes.
+    """
+
+    def __init__(
+        self, account: str, region: str, url_domain: str = "localhost", *, services: frozenset[str] = frozenset()
+    ) -> None:
         """``url_domain``: below which function URLs are."""
         self._account = account
         self._url_domain = url_domain
         self._url_hosts: dict[bytes, bool] = {}
         self._region = region
+        self._services = services
         self._invokes: dict[bytes, _InvokeTarget | None] = {}
         self._functions: dict[tuple[bytes, str, str], tuple[FunctionId, str | None]] = {}
 
@@ -47,7 +53,9 @@ class Routes:
             return Kind.FUNCTION_URL
         if scope is not None:
             if scope.service != "lambda":
-                return Kind.FUNCTION_URL if url.startswith(PATH_PREFIX) else Kind.RELAY
+                if url.startswith(PATH_PREFIX):
+                    return Kind.FUNCTION_URL
+                return Kind.API if scope.service in self._services else Kind.RELAY
         elif url.startswith(_INTERNAL):
             return Kind.FUNCTION_URL if url.startswith(PATH_PREFIX) else Kind.INTERNAL
         elif not _DATED.match(url):

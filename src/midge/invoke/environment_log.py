@@ -13,7 +13,9 @@ from midge.invoke.environment_telemetry import EnvironmentTelemetry
 from midge.invoke.outcome import Fault
 from midge.invoke.platform import Platform
 from midge.model.functions import FunctionVersion
+from midge.model.logs import LogGroupId
 from midge.model.telemetry import TelemetrySubscription
+from midge.observe.log_frames import unframed
 from midge.observe.log_records import (
     ExtensionInit,
     InitReport,
@@ -123,7 +125,7 @@ class EnvironmentLog:
         """The end of an invocation's log, in base64."""
         style = self.stream.style
         start = start_message(InvocationStart(end.time - end.duration_seconds, end.request_id), style)
-        text = b"".join([(start or "").encode(), *output])
+        text = (start or "").encode() + unframed(b"".join(output))
         if not text.endswith(b"\n"):
             text += b"\n"
         return base64.b64encode((text + "".join(end_messages(end, style)).encode())[-self._limit :])
@@ -208,5 +210,8 @@ def _open_stream(platform: Platform, version: FunctionVersion) -> LogStream:
         memory_size_mb=version.memory_size_mb,
         json_format=version.logging.format == "JSON",
         system_level=version.logging.system_level or "INFO",
+        application_level=version.logging.application_level or "INFO",
     )
-    return platform.logs.open(version.logging.group, f"{day}/[{version.version}]{platform.ids.hex32()}", style)
+    function = version.function
+    group = LogGroupId(account=function.account, region=function.region, name=version.logging.group)
+    return platform.logs.open(group, f"{day}/[{version.version}]{platform.ids.hex32()}", style)

@@ -184,10 +184,36 @@ class Limits:
     pending_log_bytes: int = 8 * MIB
     """Function output that waits for the log writer; beyond it output is dropped and the drop is counted and logged."""
     log_event_bytes: int = 256 * KIB
-    log_stream_file_bytes: int = 32 * MIB
-    """A log stream's file is set aside once at this size; the one set aside before is deleted."""
+    log_stream_file_bytes: int = 8 * MIB
+    """A log stream's file is set aside at this size."""
+    log_stream_files: int = 8
+    """Of one log stream; the oldest is deleted for a further one."""
     log_directory_bytes: int = 1024 * MIB
+    """All log streams together; the files written longest ago are deleted."""
     log_flush_seconds: float = 0.1
+    log_expiry_seconds: float = 3_600.0
+    """How often events that are older than their log group keeps them are deleted; they are not shown before that."""
+    log_list_items: int = 50
+    """Log groups, streams or subscription filters in one answer."""
+    log_page_events: int = 10_000
+    log_page_bytes: int = 1 * MIB
+    """Log events in one answer."""
+    log_search_bytes: int = 32 * MIB
+    """Log events that are looked at for one answer."""
+    log_batch_bytes: int = 1 * MIB
+    """Log events in one PutLogEvents, and one log event; each counts 26 bytes more than its message."""
+    log_subscription_filters: int = 2
+    """Of one log group."""
+    log_subscription_bytes: int = 8 * MIB
+    """What waits to be sent to one subscriber, and what waits to be matched for all of them."""
+    log_subscription_event_bytes: int = 512 * KIB
+    """Messages that one invocation of a subscriber is given; compressed and in base64 an event must stay below 1 MB."""
+    log_subscription_seconds: float = 86_400.0
+    """How long a subscriber that cannot be invoked is tried again."""
+    log_groups_remembered: int = 10_000
+    log_files_remembered: int = 20_000
+    log_blocks_remembered: int = 200_000
+    """How much of what is known of log files stays in memory; the rest is looked up again."""
 
     runtime_install_seconds: float = 1_800.0
     """For each step of ``midge runtimes add``: a package client that fetches an interpreter."""

@@ -2,7 +2,8 @@
 
 Records are made on the hot path and only hold figures; the text is made later, off it. Pure.
 Sources: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-logformat.html and
-https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html (the JSON format's records)
+https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html (the JSON format's records) and
+https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html (the levels of platform events)
 """
 
 from datetime import UTC, datetime
@@ -90,6 +91,7 @@ class LogStyle(msgspec.Struct, frozen=True):
     memory_size_mb: int
     json_format: bool = False
     system_level: str = "INFO"
+    application_level: str = "INFO"
 
 
 def iso_time(seconds: float) -> str:
@@ -109,7 +111,7 @@ def start_message(record: InvocationStart, style: LogStyle) -> str | None:
     request_id = record.request_id.decode()
     if not style.json_format:
         return f"START RequestId: {request_id} Version: {style.version}\n"
-    if style.system_level == "WARN":
+    if not _kept("start", style):
         return None
     return _platform(record.time, "platform.start", {"requestId": request_id, "version": style.version})
 
@@ -174,24 +176,36 @@ def subscription_message(record: Subscription, style: LogStyle) -> str:
 
 
 def _end_json(record: InvocationEnd, style: LogStyle) -> list[str]:
-    if style.system_level == "WARN" and record.status == "success":
-        return []
-    metrics: dict[str, float | int] = {
-        "durationMs": round(record.duration_seconds * 1000, 3),
-        "billedDurationMs": billed_ms(record.duration_seconds, record.init_seconds),
-        "memorySizeMB": style.memory_size_mb,
-        "maxMemoryUsedMB": megabytes(record.memory_bytes),
-    }
-    if record.init_seconds is not None:
-        metrics["initDurationMs"] = round(record.init_seconds * 1000, 3)
-    details: dict[str, Any] = {
-        "requestId": record.request_id.decode(),
-        "metrics": metrics,
-        "status": record.status,
-    }
+    succeeded = record.status == "success"
+    metrics: dict[str, float | int] = {"durationMs": round(record.duration_seconds * 1000, 3)}
+    details: dict[str, Any] = {"requestId": record.request_id.decode(), "status": record.status}
     if record.error_type is not None:
         details["errorType"] = record.error_type
-    return [_platform(record.time, "platform.report", details)]
+    messages: list[str] = []
+    if _kept("runtimeDone", style, succeeded=succeeded):
+        messages.append(_platform(record.time, "platform.runtimeDone", {**details, "metrics": metrics}))
+    if _kept("report", style, succeeded=succeeded):
+        metrics = {
+            **metrics,
+            "billedDurationMs": billed_ms(record.duration_seconds, record.init_seconds),
+            "memorySizeMB": style.memory_size_mb,
+            "maxMemoryUsedMB": megabytes(record.memory_bytes),
+        }
+        if record.init_seconds is not None:
+            metrics["initDurationMs"] = round(record.init_seconds * 1000, 3)
+        messages.append(_platform(record.time, "platform.report", {**details, "metrics": metrics}))
+    return messages
+
+
+_SYSTEM_LEVELS = {"DEBUG": 2, "INFO": 3, "WARN": 4}
+_EVENT_LEVELS = {"start": "INFO", "runtimeDone": "DEBUG", "report": "INFO"}
+"""Of platform events that tell of a success; all that tell of a failure are WARN."""
+
+
+def _kept(event: str, style: LogStyle, *, succeeded: bool = True) -> bool:
+    """Whether the system log level lets a platform event into the log."""
+    level = _EVENT_LEVELS[event] if succeeded else "WARN"
+    return _SYSTEM_LEVELS[level] >= _SYSTEM_LEVELS[style.system_level]
 
 
 def _platform(time: float, kind: str, record: dict[str, Any]) -> str:

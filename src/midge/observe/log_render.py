@@ -1,11 +1,13 @@
-"""Records of one log stream in, log events out: JSON lines with a timestamp in milliseconds and a message.
+"""Records of one log stream in, log events out: lines of a block of the log store.
 
-Splits the function's output at line ends and at the size of an event; a line without its end waits for the rest until
-the invocation is over. Pure, apart from the line that waits.
+Splits what the function printed at line ends and at the size of an event; a line without its end waits for the rest
+until the invocation is over. A message that the runtime client framed is one event, however many lines it has. Times
+never go back within what a function writes, so that sorting by time keeps the order. Pure, apart from what waits.
 """
 
-import msgspec
-
+from midge.log_store.blocks import BlockTimes, encode_event, pieces
+from midge.observe.log_frames import Frame, FrameSplitter
+from midge.observe.log_levels import INFO, LEVELS, printed
 from midge.observe.log_records import (
     ExtensionInit,
     InitReport,
@@ -24,7 +26,10 @@ from midge.observe.log_records import (
     subscription_message,
 )
 
-_encode = msgspec.json.encode
+_OWN_TIME_MS = 15 * 60 * 1000
+"""How far behind its arrival a message's own time is believed: as long as an invocation may last."""
+Plain = tuple[int, int, bytes]
+"""Start and end in ms, and the three events of an invocation without output that went well, as lines."""
 
 
 def plain_template(style: LogStyle) -> bytes | None:
@@ -44,11 +49,11 @@ def plain_template(style: LogStyle) -> bytes | None:
     ).encode()
 
 
-def render_plain(template: bytes, start: float, end: InvocationEnd) -> bytes:
+def render_plain(template: bytes, start: float, end: InvocationEnd) -> Plain:
     """Fill in ``plain_template``."""
-    stamp, request_id, seconds = int(end.time * 1000), end.request_id, end.duration_seconds
-    return template % (
-        int(start * 1000),
+    begun, stamp, request_id, seconds = int(start * 1000), int(end.time * 1000), end.request_id, end.duration_seconds
+    text = template % (
+        begun,
         request_id,
         stamp,
         request_id,
@@ -58,6 +63,7 @@ def render_plain(template: bytes, start: float, end: InvocationEnd) -> bytes:
         billed_ms(seconds, None),
         megabytes(end.memory_bytes),
     )
+    return begun, stamp, text
 
 
 class StreamRenderer:
@@ -66,17 +72,28 @@ class StreamRenderer:
     def __init__(self, style: LogStyle, event_bytes: int) -> None:
         self._style = style
         self._event_bytes = event_bytes
+        self._least = LEVELS.get(style.application_level, INFO) if style.json_format else 0
+        self._frames = FrameSplitter(event_bytes)
         self._partial = b""
+        self._latest_ms = 0
 
-    def render(self, record: Record, events: list[bytes]) -> None:
-        """Append the events that ``record`` makes, one line of JSON each."""
-        if isinstance(record, Output):
-            self._output(record.time, record.data, events)
+    def render(self, record: Record | Plain, events: list[bytes], times: BlockTimes) -> None:
+        """Append the events that ``record`` makes, one line of JSON each; their times go into ``times``."""
+        if isinstance(record, tuple):
+            first, last, text = record
+            times.add(min(first, last), max(first, last), 3)
+            events.append(text)
             return
-        if self._partial:
-            self._line(record.time, self._partial, events)
-            self._partial = b""
-        events.extend(_event(record.time, message) for message in self._messages(record))
+        now_ms = int(record.time * 1000)
+        if isinstance(record, Output):
+            for part in self._frames.feed(record.data):
+                self._part(part, now_ms, events, times)
+            return
+        self._rest(now_ms, events, times)
+        self._latest_ms = 0
+        for message in self._messages(record):
+            times.add(now_ms, now_ms)
+            events.append(encode_event(now_ms, message))
 
     def _messages(self, record: Record) -> list[str]:
         if isinstance(record, InvocationStart):
@@ -93,19 +110,46 @@ class StreamRenderer:
         assert not isinstance(record, Output)
         return [record.text]
 
-    def _output(self, time: float, data: bytes, events: list[bytes]) -> None:
-        lines = (self._partial + data).split(b"\n")
+    def _part(self, part: bytes | Frame, now_ms: int, events: list[bytes], times: BlockTimes) -> None:
+        if isinstance(part, Frame):
+            self._rest_of_line(now_ms, events, times)
+            if (part.level or INFO) >= self._least:
+                self._event(self._own_time(part.time_us // 1000, now_ms), part.message, events, times)
+            return
+        lines = (self._partial + part).split(b"\n")
         self._partial = lines.pop()
         for line in lines:
-            self._line(time, line + b"\n", events)
+            self._line(now_ms, line + b"\n", events, times)
         while len(self._partial) > self._event_bytes:
-            self._line(time, self._partial[: self._event_bytes], events)
+            self._line(now_ms, self._partial[: self._event_bytes], events, times)
             self._partial = self._partial[self._event_bytes :]
 
-    def _line(self, time: float, line: bytes, events: list[bytes]) -> None:
-        pieces = (line[start : start + self._event_bytes] for start in range(0, len(line), self._event_bytes))
-        events.extend(_event(time, piece.decode("utf-8", "replace")) for piece in pieces)
+    def _rest(self, now_ms: int, events: list[bytes], times: BlockTimes) -> None:
+        """What waits for more that will not come."""
+        self._partial += self._frames.flush()
+        self._rest_of_line(now_ms, events, times)
 
+    def _rest_of_line(self, now_ms: int, events: list[bytes], times: BlockTimes) -> None:
+        if self._partial:
+            line, self._partial = self._partial, b""
+            self._line(now_ms, line, events, times)
 
-def _event(time: float, message: str) -> bytes:
-    return b'{"timestamp":%d,"message":%b}\n' % (int(time * 1000), _encode(message))
+    def _line(self, now_ms: int, line: bytes, events: list[bytes], times: BlockTimes) -> None:
+        if self._least:
+            level, own_ms = printed(line)
+            if level < self._least:
+                return
+            now_ms = now_ms if own_ms is None else self._own_time(own_ms, now_ms)
+        self._event(now_ms, line, events, times)
+
+    def _own_time(self, own_ms: int, now_ms: int) -> int:
+        """A message's own time, if it can be: the function may say what it likes."""
+        return own_ms if now_ms - _OWN_TIME_MS <= own_ms <= now_ms else now_ms
+
+    def _event(self, moment_ms: int, message: bytes, events: list[bytes], times: BlockTimes) -> None:
+        if not message:
+            return
+        moment_ms = self._latest_ms = max(moment_ms, self._latest_ms)
+        for piece in pieces(message, self._event_bytes):
+            times.add(moment_ms, moment_ms)
+            events.append(encode_event(moment_ms, piece.decode("utf-8", "replace")))

@@ -1,4 +1,4 @@
-"""The function log's writer: the hot path hands over small records, a thread makes them durable in the background.
+"""The writer of all logs: the hot path hands over small records, a thread makes them durable in the background.
 
 Order holds per stream. Memory is bounded: output above the limit is dropped, counted, and the stream says so; where
 even records of invocations pile up, they are dropped too. Nothing here waits for the disk except ``flush``/``close``.
@@ -9,14 +9,17 @@ would hold the interpreter against the event loop. All other text is the thread'
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, TypeVar
 
 import structlog
 
 from midge.clock import Clock, Timer
+from midge.log_store.blocks import BlockTimes
+from midge.log_store.files import LogFiles
 from midge.model.limits import Limits
-from midge.observe.log_files import LogDirectory
+from midge.model.logs import LogGroup, LogGroupId
 from midge.observe.log_records import InvocationEnd, InvocationStart, LogStyle, Note, Output, Record
-from midge.observe.log_render import StreamRenderer, plain_template, render_plain
+from midge.observe.log_render import Plain, StreamRenderer, plain_template, render_plain
 
 _RECORD_BYTES = 512
 """What a record without output counts for."""
@@ -27,6 +30,20 @@ _FRESH_SECONDS = 0.05
 """An invocation that took longer has its memory read at its end; a shorter one takes the last flush's figure."""
 
 
+Result = TypeVar("Result")
+
+
+class Appended(NamedTuple):
+    """Events that have just been written to a log group that has subscription filters."""
+
+    group: LogGroupId
+    settings: LogGroup
+    stream: str
+    address: int
+    """Of the first event: its position in its stream; those of the others count on from it."""
+    lines: bytes
+
+
 class LogStream:
     """One environment's log stream. Made by ``LogWriter.open``."""
 
@@ -35,7 +52,7 @@ class LogStream:
         "pending", "renderer", "style",
     )  # fmt: skip
 
-    def __init__(self, writer: "LogWriter", group: str, name: str, style: LogStyle, event_bytes: int) -> None:
+    def __init__(self, writer: "LogWriter", group: LogGroupId, name: str, style: LogStyle, event_bytes: int) -> None:
         self._writer = writer
         self.group = group
         self.name = name
@@ -44,11 +61,11 @@ class LogStream:
         self.memory_peak_bytes: Callable[[], int | None] | None = None
         """Reads the figure for REPORT; called in the writer's thread as well."""
         self.memory_bytes: int | None = None
-        self.pending: list[Record | bytes] = []
+        self.pending: list[Record | Plain] = []
         self.dropped_bytes = 0
         self._template = plain_template(style)
         self._started: InvocationStart | None = None
-        self._last: tuple[bytes, InvocationStart, InvocationEnd] | None = None
+        self._last: tuple[Plain, InvocationStart, InvocationEnd] | None = None
 
     def start(self, time: float, request_id: bytes) -> None:
         """An invocation begins. Its line is written with its first output, or at its end."""
@@ -84,10 +101,11 @@ class LogStream:
         last = self._last
         if self._started is None and last is not None:
             self._last = None
-            # Read after the answer, written before it: it belongs before the END line, if that is still here.
+            # Read after the answer, written before it: it belongs before the END line, if that is still here, and
+            # cannot be younger than that.
             for place in range(len(self.pending) - 1, -1, -1):
                 if self.pending[place] is last[0]:
-                    self.pending[place : place + 1] = [last[1], Output(time, data), last[2]]
+                    self.pending[place : place + 1] = [last[1], Output(min(time, last[2].time), data), last[2]]
                     return
         self.add(Output(time, data))
 
@@ -100,15 +118,17 @@ class LogStream:
 class LogWriter:
     """Owns the pending records, the flush timer and the writing thread. All methods are for the event loop's thread."""
 
-    def __init__(self, directory: LogDirectory, clock: Clock, limits: Limits) -> None:
-        self._directory = directory
+    def __init__(self, files: LogFiles, clock: Clock, limits: Limits) -> None:
+        self._files = files
         self._clock = clock
         self._limits = limits
         self._log = structlog.get_logger("midge.logs")
         self._executor = ThreadPoolExecutor(1, "log-writer")
         self._dirty: list[LogStream] = []
         self._pending_bytes = 0
-        self._writing: asyncio.Future[None] | None = None
+        self._writing: asyncio.Future[list[Appended]] | None = None
+        self._begun = self._ended = 0
+        """How many batches have been handed to the thread, and how many it has written."""
         self._writing_bytes = 0
         self._timer: Timer | None = None
         self._synced_at = clock.monotonic()
@@ -116,8 +136,10 @@ class LogWriter:
         self._dropped_streams: set[LogStream] = set()
         self.dropped_bytes = 0
         self.dropped_records = 0
+        self.on_appended: Callable[[list[Appended]], None] = _ignore
+        """Hears of what has been written for somebody who subscribed."""
 
-    def open(self, group: str, name: str, style: LogStyle) -> LogStream:
+    def open(self, group: LogGroupId, name: str, style: LogStyle) -> LogStream:
         """A stream that appends to ``name`` in ``group``."""
         return LogStream(self, group, name, style, self._limits.log_event_bytes)
 
@@ -126,7 +148,7 @@ class LogWriter:
         """What is held in memory."""
         return self._pending_bytes + self._writing_bytes
 
-    def add(self, stream: LogStream, record: Record | bytes) -> None:
+    def add(self, stream: LogStream, record: Record | Plain) -> None:
         """For streams: put a record into the stream's pending list, unless there is no room left at all."""
         if self._pending_bytes + self._writing_bytes > 2 * self._limits.pending_log_bytes:
             self.dropped_records += 1
@@ -163,7 +185,7 @@ class LogWriter:
             if self._unsynced:
                 self._timer = self._clock.call_later(_SYNC_SECONDS, self._flush_due)
             return
-        batch: list[tuple[LogStream, list[Record | bytes]]] = []
+        batch: list[tuple[LogStream, list[Record | Plain]]] = []
         for stream in dirty:
             batch.append((stream, stream.pending))
             stream.pending = []
@@ -171,15 +193,20 @@ class LogWriter:
         self._unsynced = bool(batch) or not sync
         if sync:
             self._synced_at = now
+        self._begun += 1
         loop = asyncio.get_running_loop()
         self._writing = loop.run_in_executor(self._executor, self._write, batch, sync)
         self._writing.add_done_callback(self._written)
 
-    def _written(self, future: asyncio.Future[None]) -> None:
+    def _written(self, future: asyncio.Future[list[Appended]]) -> None:
         self._writing = None
         self._writing_bytes = 0
-        if not future.cancelled() and (error := future.exception()) is not None:
-            self._log.error("function log could not be written", error=str(error))
+        self._ended += 1
+        if not future.cancelled():
+            if (error := future.exception()) is not None:
+                self._log.error("function log could not be written", error=str(error))
+            elif appended := future.result():
+                self.on_appended(appended)
         if self._timer is None and (self._dirty or self._unsynced):
             self._timer = self._clock.call_later(self._limits.log_flush_seconds, self._flush_due)
 
@@ -188,34 +215,66 @@ class LogWriter:
         for stream in dropped:
             size, stream.dropped_bytes = stream.dropped_bytes, 0
             stream.add(Note(self._clock.now(), f"midge: {size} bytes of output were dropped here\n"))
-            self._log.warning("function output dropped", group=stream.group, stream=stream.name, bytes=size)
+            self._log.warning("function output dropped", group=stream.group.name, stream=stream.name, bytes=size)
 
-    def _write(self, batch: list[tuple[LogStream, list[Record | bytes]]], sync: bool) -> None:
-        """In the thread. What was appended before is synced first, so that no file is synced while it is hot."""
+    def _write(self, batch: list[tuple[LogStream, list[Record | Plain]]], sync: bool) -> list[Appended]:
+        """In the thread. What was appended before is synced first, so that no file is synced while it is hot.
+
+        A stream that cannot be written does not keep the others from it; then the first one's OSError is raised.
+        """
         if sync:
-            self._directory.sync()
+            self._files.sync()
+        appended: list[Appended] = []
+        failure: OSError | None = None
         for stream, records in batch:
             stream.measure()
-            for start in range(0, len(records), _PIECE):
-                events: list[bytes] = []
-                for record in records[start : start + _PIECE]:
-                    if isinstance(record, bytes):
-                        events.append(record)
-                    else:
-                        stream.renderer.render(record, events)
-                if events:
-                    self._directory.append(stream.group, stream.name, b"".join(events))
+            try:
+                for start in range(0, len(records), _PIECE):
+                    self._write_piece(stream, records[start : start + _PIECE], appended)
+            except OSError as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
+        return appended
+
+    def _write_piece(self, stream: LogStream, records: list[Record | Plain], appended: list[Appended]) -> None:
+        events: list[bytes] = []
+        times = BlockTimes()
+        for record in records:
+            stream.renderer.render(record, events, times)
+        if events:
+            appended += self._append(stream.group, stream.name, b"".join(events), times)
+
+    def _append(self, group: LogGroupId, stream: str, lines: bytes, times: BlockTimes) -> list[Appended]:
+        settings, address = self._files.append(group, stream, lines, times, int(self._clock.now() * 1000))
+        return [Appended(group, settings, stream, address, lines)] if settings.subscriptions else []
+
+    async def append(self, group: LogGroupId, stream: str, lines: bytes, times: BlockTimes) -> None:
+        """Add events that did not come from a function; they are on disk when this returns. Raises OSError."""
+
+        def work(files: LogFiles) -> list[Appended]:
+            appended = self._append(group, stream, lines, times)
+            files.sync()
+            return appended
+
+        if appended := await self.perform(work):
+            self.on_appended(appended)
+
+    async def perform(self, work: Callable[[LogFiles], Result]) -> Result:
+        """Run ``work`` on the files, in the thread that they belong to, behind what has been handed to it so far."""
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work, self._files)
 
     async def flush(self) -> None:
         """Return when everything handed over so far can be read back. Raises OSError."""
-        while self._writing is not None or self._dirty or self._dropped_streams:
+        last = self._begun + (1 if self._dirty or self._dropped_streams else 0)
+        while self._ended < last:
             if self._writing is None:
                 self._start_writing()
             writing = self._writing
-            if writing is not None:
-                # Not "await writing": if it is done already that does not yield, and _written never gets its turn.
-                await asyncio.wait([writing])
-                writing.result()
+            assert writing is not None
+            # Not "await writing": if it is done already that does not yield, and _written never gets its turn.
+            await asyncio.wait([writing])
+            writing.result()
 
     async def close(self) -> None:
         """Write and sync what is left, and stop the thread. Raises OSError."""
@@ -224,5 +283,9 @@ class LogWriter:
         finally:
             if self._timer is not None:
                 self._timer.cancel()
-            await asyncio.get_running_loop().run_in_executor(self._executor, self._directory.close)
+            await asyncio.get_running_loop().run_in_executor(self._executor, self._files.close)
             self._executor.shutdown()
+
+
+def _ignore(appended: list[Appended]) -> None:
+    del appended

@@ -18,15 +18,17 @@ _PATTERN_TESTED_CHARS = 10_000
 some patterns take quadratic time."""
 
 
-def check(model: ServiceModel, operation: Operation, values: Mapping[str, Any]) -> None:
-    """Raises ``ServiceError`` ValidationException that lists every violation in ``values``."""
+def check(
+    model: ServiceModel, operation: Operation, values: Mapping[str, Any], code: str = "ValidationException"
+) -> None:
+    """Raises ``ServiceError`` that lists every violation in ``values``; ``code`` is the service's name for it."""
     shape = model.input_of(operation)
     if shape is None:
         return
     found = list(violations(model, shape, values))
     if found:
         noun = "error" if len(found) == 1 else "errors"
-        raise ServiceError("ValidationException", f"{len(found)} validation {noun} detected: {'; '.join(found)}")
+        raise ServiceError(code, f"{len(found)} validation {noun} detected: {'; '.join(found)}")
 
 
 def violations(model: ServiceModel, shape: Shape, values: Mapping[str, Any], path: str = "") -> Iterator[str]:

@@ -3,7 +3,8 @@
 Owns finding and decoding that file. Knows nothing of HTTP and nothing of what the operations mean. botocore's data is
 read from its installed package, but none of its code is imported: its loader alone costs 18 MiB of memory, the records
 here under 3 (documentation is skipped while decoding). A test holds the result equal to what botocore's loader gives.
-Source: https://smithy.io/2.0/aws/protocols/aws-restjson1-protocol.html for the meaning of the traits.
+Sources: https://smithy.io/2.0/aws/protocols/aws-restjson1-protocol.html and aws-json-1_1-protocol.html beside it for the
+meaning of the traits.
 """
 
 import gzip
@@ -52,6 +53,8 @@ class Shape(msgspec.Struct, frozen=True, rename="camel", dict=True):
     eventstream: bool = False
     timestamp_format: str | None = None
     exception: bool = False
+    fault: bool = False
+    """An error that is the service's, not the caller's."""
     error: ErrorTrait | None = None
 
     @cached_property
@@ -90,6 +93,9 @@ class Metadata(msgspec.Struct, frozen=True, rename="camel"):
     api_version: str
     protocol: str
     service_id: str
+    target_prefix: str | None = None
+    """Of ``X-Amz-Target`` in the protocol ``json``."""
+    json_version: str | None = None
 
 
 class ServiceModel(msgspec.Struct, frozen=True):

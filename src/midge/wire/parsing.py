@@ -1,6 +1,7 @@
 """From an HTTP request to an operation's input: a dict of AWS member names to Python values.
 
-Owns the rest-json reading of labels, query, headers and body, and the refusal of JSON of the wrong type. Whether the
+Owns the reading of labels, query, headers and a JSON body, as rest-json has them and, all in the body, ``json``; and the
+refusal of JSON of the wrong type. Whether the
 values are allowed is ``constraints``' question. Blobs become bytes, timestamps aware datetimes in UTC; members that
 the model does not have are ignored, as AWS ignores them; nulls are left out of structures.
 Source: https://smithy.io/2.0/aws/protocols/aws-restjson1-protocol.html

@@ -65,7 +65,7 @@ def render_result(model: ServiceModel, operation: Operation, values: Mapping[str
         elif name == shape.payload:
             _put_payload(model, response, member, value)
         else:
-            body[member.location_name or name] = _to_json(model, member, value)
+            body[member.location_name or name] = to_json(model, member, value)
     if shape.payload is None and response.status not in (204, 304):
         _put_json(response, body)
     return response
@@ -109,7 +109,7 @@ def _put_payload(model: ServiceModel, response: Response, member: Member, value:
         response.body = value.encode() if isinstance(value, str) else bytes(value)
         response.headers.setdefault("Content-Type", _JSON)
     else:
-        _put_json(response, _to_json(model, member, value))
+        _put_json(response, to_json(model, member, value))
 
 
 def _locate(model: ServiceModel, response: Response, name: str, member: Member, value: Any) -> None:
@@ -142,7 +142,7 @@ def _to_text(model: ServiceModel, member: Member, value: Any) -> str:
             return str(value)
 
 
-def _to_json(model: ServiceModel, member: Member, value: Any) -> Any:
+def to_json(model: ServiceModel, member: Member, value: Any) -> Any:
     """A value as JSON; raises TypeError if it is not of the member's type."""
     shape = model.shapes[member.shape]
     match shape.type:
@@ -150,10 +150,10 @@ def _to_json(model: ServiceModel, member: Member, value: Any) -> Any:
             return _structure_to_json(model, member, shape, cast("Mapping[str, Any]", value))
         case "map" if isinstance(value, Mapping) and shape.value is not None:
             entries, part = cast("Mapping[str, Any]", value), shape.value
-            return {key: _to_json(model, part, element) for key, element in entries.items()}
+            return {key: to_json(model, part, element) for key, element in entries.items()}
         case "list" if isinstance(value, list | tuple) and shape.member is not None:
             elements, part = cast("list[Any] | tuple[Any, ...]", value), shape.member
-            return [_to_json(model, part, element) for element in elements]
+            return [to_json(model, part, element) for element in elements]
         case "blob" if isinstance(value, bytes):
             return base64.b64encode(value).decode()
         case "timestamp" if isinstance(value, datetime):
@@ -176,7 +176,7 @@ def _structure_to_json(model: ServiceModel, member: Member, shape: Shape, value:
     if unknown:
         raise ValueError(f"{member.shape} has no member {', '.join(sorted(unknown))}")
     return {
-        shape.members[name].location_name or name: _to_json(model, shape.members[name], part)
+        shape.members[name].location_name or name: to_json(model, shape.members[name], part)
         for name, part in value.items()
         if part is not None
     }

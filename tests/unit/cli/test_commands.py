@@ -10,24 +10,25 @@ from midge.cli.banner import banner
 from midge.cli.main import main
 from midge.cli.table import table
 from midge.config import Config, load
+from midge.log_store.blocks import BlockTimes, encode_event
+from midge.log_store.files import LogFiles
 from midge.model.limits import Limits
-from midge.observe.log_files import LogDirectory
+from midge.model.logs import LogGroupId
 from midge.sandbox.doctor import Finding
 
 
 @pytest.fixture
 def logs(tmp_path: Path) -> Path:
     """A data directory whose log holds two streams with interleaved events."""
-    limits = Limits()
-    directory = LogDirectory(
-        tmp_path / "logs",
-        stream_file_bytes=limits.log_stream_file_bytes,
-        directory_bytes=limits.log_directory_bytes,
-    )
-    group = "/aws/lambda/f"
-    directory.append(group, "a", b'{"timestamp":1000,"message":"first\\n"}\n{"timestamp":3000,"message":"third\\n"}\n')
-    directory.append(group, "b", b'{"timestamp":2000,"message":"second"}\n')
-    directory.close()
+    files = LogFiles(tmp_path / "logs", Limits())
+    group = LogGroupId(account="000000000000", region="us-east-1", name="/aws/lambda/f")
+    for stream, events in (("a", {1000: "first\n", 3000: "third\n"}), ("b", {2000: "second"})):
+        times = BlockTimes()
+        for moment in events:
+            times.add(moment, moment)
+        lines = b"".join(encode_event(moment, message) for moment, message in events.items())
+        files.append(group, stream, lines, times, 4000)
+    files.close()
     return tmp_path
 
 

@@ -9,18 +9,17 @@ from pathlib import Path
 import pytest
 
 from midge.clock import VirtualClock
+from midge.log_store.blocks import BlockTimes
+from midge.log_store.files import LogFiles
+from midge.log_store.reading import EventRange, LogReader, StoredEvent
 from midge.model.limits import Limits
-from midge.observe.log_files import LogDirectory, encode_name
+from midge.model.logs import LogGroup, LogGroupId
 from midge.observe.log_records import InitReport, InvocationEnd, LogStyle, billed_ms
-from midge.observe.logs import LogStream, LogWriter
+from midge.observe.logs import Appended, LogStream, LogWriter
 
 ID = b"8476a536-e9f4-41e8-9739-2dfe598c3fcd"
 STYLE = LogStyle(version="$LATEST", memory_size_mb=128)
-GROUP = "/aws/lambda/work"
-
-
-def directory(root: Path, *, stream: int = 1 << 20, total: int = 1 << 24) -> LogDirectory:
-    return LogDirectory(root / "logs", stream_file_bytes=stream, directory_bytes=total)
+GROUP = LogGroupId(account="000000000000", region="us-east-1", name="/aws/lambda/work")
 
 
 def with_writer(
@@ -28,7 +27,7 @@ def with_writer(
 ) -> None:
     async def main() -> None:
         clock = VirtualClock()
-        writer = LogWriter(directory(root), clock, limits or Limits())
+        writer = LogWriter(LogFiles(root / "logs", Limits()), clock, limits or Limits())
         try:
             await scenario(writer, clock)
         finally:
@@ -37,8 +36,13 @@ def with_writer(
     asyncio.run(main())
 
 
+def stored(root: Path, stream: str) -> list[StoredEvent]:
+    reader = LogReader(root / "logs", Limits())
+    return list(reader.events([found for found in reader.streams(GROUP) if found.name == stream], EventRange()))
+
+
 def messages(root: Path, stream: str) -> list[str]:
-    return [event.message for event in directory(root).read(GROUP, stream)]
+    return [event.message for event in stored(root, stream)]
 
 
 def invocation(stream: LogStream, output: bytes = b"", *, time: float = 1.0) -> None:
@@ -52,10 +56,11 @@ def test_flushing_lets_a_write_end_that_was_just_done(tmp_path: Path) -> None:
     """A flush that finds a write done, whose end nobody has heard of yet, yields and returns."""
 
     async def scenario(writer: LogWriter, clock: VirtualClock) -> None:
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        done.set_result(None)
+        done: asyncio.Future[list[Appended]] = asyncio.get_running_loop().create_future()
+        done.set_result([])
         done.add_done_callback(writer._written)
         writer._writing = done
+        writer._begun += 1
         await writer.flush()
         assert writer._writing is None
 
@@ -90,9 +95,7 @@ def test_events_have_their_own_times(tmp_path: Path) -> None:
         invocation(writer.open(GROUP, "s", STYLE), time=1_800_000_000.25)
 
     with_writer(tmp_path, scenario)
-    assert [event.timestamp for event in directory(tmp_path).read(GROUP, "s")] == [1_800_000_000_250] + [
-        1_800_000_000_750
-    ] * 2
+    assert [event.timestamp for event in stored(tmp_path, "s")] == [1_800_000_000_250] + [1_800_000_000_750] * 2
 
 
 def test_lines_are_put_together_across_writes(tmp_path: Path) -> None:
@@ -132,7 +135,7 @@ def test_output_above_the_limit_is_dropped_and_said(tmp_path: Path) -> None:
         assert writer.dropped_bytes == 2_001
         assert writer.waiting_bytes <= 10_000
         await writer.flush()
-        stream.output(1.0, b"z\n")
+        stream.output(clock.now(), b"z\n")
 
     with_writer(tmp_path, scenario, Limits(pending_log_bytes=10_000))
     assert [line[:20] for line in messages(tmp_path, "s")] == ["x" * 20, "midge: 2001 bytes of", "z\n"]
@@ -168,35 +171,51 @@ def test_a_failed_initialisation_is_reported(tmp_path: Path) -> None:
     assert document["record"]["metrics"] == {"durationMs": 250.0}
 
 
-def test_the_warn_level_leaves_out_what_went_well(tmp_path: Path) -> None:
-    """At system level WARN only the report of a failure is written."""
+@pytest.mark.parametrize(
+    ("level", "succeeds", "fails"),
+    [
+        ("DEBUG", ["start", "runtimeDone", "report"], ["start", "runtimeDone", "report"]),
+        ("INFO", ["start", "report"], ["start", "runtimeDone", "report"]),
+        ("WARN", [], ["runtimeDone", "report"]),
+    ],
+)
+def test_the_system_level_leaves_platform_events_out(
+    tmp_path: Path, level: str, succeeds: list[str], fails: list[str]
+) -> None:
+    """In the JSON format each platform event has a level; what failed is told at every one, with its error."""
 
     async def scenario(writer: LogWriter, clock: VirtualClock) -> None:
-        style = LogStyle(version="1", memory_size_mb=128, json_format=True, system_level="WARN")
-        stream = writer.open(GROUP, "s", style)
-        invocation(stream)
+        style = LogStyle(version="1", memory_size_mb=128, json_format=True, system_level=level)
+        invocation(writer.open(GROUP, "good", style))
+        stream = writer.open(GROUP, "bad", style)
         stream.start(2.0, ID)
         stream.end(InvocationEnd(3.0, ID, 1.0, None, None, "timeout", "Sandbox.Timedout", by_platform=True))
 
     with_writer(tmp_path, scenario)
-    (document,) = [json.loads(line) for line in messages(tmp_path, "s")]
-    assert document["record"]["status"] == "timeout"
+    good = [json.loads(line) for line in messages(tmp_path, "good")]
+    bad = [json.loads(line) for line in messages(tmp_path, "bad")]
+    assert [event["type"] for event in good] == [f"platform.{kind}" for kind in succeeds]
+    assert [event["type"] for event in bad] == [f"platform.{kind}" for kind in fails]
+    for event in bad[-2:]:
+        assert (event["record"]["status"], event["record"]["errorType"]) == ("timeout", "Sandbox.Timedout")
+        assert event["record"]["requestId"] == ID.decode()
+        assert event["record"]["metrics"]["durationMs"] == 1000.0
 
 
 def test_the_hot_path_never_writes(tmp_path: Path) -> None:
     """Files are only touched in the writer's thread, after the flush time."""
     threads: set[int] = set()
 
-    class Watched(LogDirectory):
-        def append(self, group: str, stream: str, lines: bytes) -> None:
+    class Watched(LogFiles):
+        def append(
+            self, group: LogGroupId, stream: str, lines: bytes, times: BlockTimes, now_ms: int
+        ) -> tuple[LogGroup, int]:
             threads.add(threading.get_ident())
-            super().append(group, stream, lines)
+            return super().append(group, stream, lines, times, now_ms)
 
     async def main() -> None:
         clock = VirtualClock()
-        writer = LogWriter(
-            Watched(tmp_path / "logs", stream_file_bytes=1 << 20, directory_bytes=1 << 24), clock, Limits()
-        )
+        writer = LogWriter(Watched(tmp_path / "logs", Limits()), clock, Limits())
         invocation(writer.open(GROUP, "s", STYLE))
         assert not threads
         clock.advance(1.0)
@@ -214,7 +233,7 @@ def test_a_full_disk_is_survived(tmp_path: Path) -> None:
 
     async def main() -> None:
         clock = VirtualClock()
-        writer = LogWriter(directory(tmp_path), clock, Limits())
+        writer = LogWriter(LogFiles(tmp_path / "logs", Limits()), clock, Limits())
         stream = writer.open(GROUP, "s", STYLE)
         invocation(stream)
         with pytest.raises(OSError, match="logs"):
@@ -233,61 +252,3 @@ def test_a_full_disk_is_survived(tmp_path: Path) -> None:
 def test_billing_rounds_up_and_includes_init(seconds: float, init: float | None, billed: int) -> None:
     """Billed duration is run time plus initialisation, rounded up to the millisecond."""
     assert billed_ms(seconds, init) == billed
-
-
-def test_names_cannot_leave_the_directory(tmp_path: Path) -> None:
-    """Whatever a group or stream is called, its file is below the log directory, and the name comes back."""
-    logs = directory(tmp_path)
-    for name in ("../../etc/passwd", "..", ".", "a/b", "2026/11/23/[$LATEST]ab", "ä%2F"):
-        logs.append(name, name, b'{"timestamp":1,"message":"m"}\n')
-        assert [event.message for event in logs.read(name, name)] == ["m"]
-        assert encode_name(name).count("/") == 0
-    logs.close()
-    assert "../../etc/passwd" in logs.groups()
-    assert not [path for path in tmp_path.iterdir() if path.name != "logs"]
-
-
-def test_a_full_stream_is_set_aside_once(tmp_path: Path) -> None:
-    """A stream keeps at most two files; reading goes through both, oldest first."""
-    logs = directory(tmp_path, stream=100)
-    for number in range(10):
-        logs.append("g", "s", b'{"timestamp":%d,"message":"0123456789"}\n' % number)
-    logs.close()
-    times = [event.timestamp for event in logs.read("g", "s")]
-    assert times == sorted(times)
-    assert times[-1] == 9
-    assert 2 <= len(times) < 10
-
-
-def test_the_directory_is_kept_under_its_limit(tmp_path: Path) -> None:
-    """When all streams together exceed the limit, those written longest ago are deleted."""
-    logs = directory(tmp_path, total=1000)
-    for number in range(40):
-        logs.append("g", f"s{number:02}", b'{"timestamp":1,"message":"%b"}\n' % (b"x" * 50))
-        logs.sync()
-    logs.close()
-    assert sum(path.stat().st_size for path in (tmp_path / "logs").glob("*/*")) <= 1000
-    assert "s39" in logs.streams("g")
-    assert "s00" not in logs.streams("g")
-
-
-def test_a_line_cut_short_by_a_crash_is_not_continued(tmp_path: Path) -> None:
-    """After a crash in the middle of a write the next event begins on a line of its own."""
-    logs = directory(tmp_path)
-    logs.append("g", "s", b'{"timestamp":1,"message":"whole"}\n{"timestamp":2,"mess')
-    logs.close()
-    again = directory(tmp_path)
-    again.append("g", "s", b'{"timestamp":3,"message":"next"}\n')
-    again.close()
-    assert [event.message for event in again.read("g", "s")] == ["whole", "next"]
-
-
-def test_many_streams_do_not_hold_many_files_open(tmp_path: Path) -> None:
-    """However many streams are written, few descriptors are open, and nothing is lost."""
-    logs = directory(tmp_path)
-    for _ in range(2):
-        for number in range(200):
-            logs.append("g", str(number), b'{"timestamp":1,"message":"m"}\n')
-    logs.sync()
-    logs.close()
-    assert sum(1 for name in logs.streams("g") for _ in logs.read("g", name)) == 400

@@ -115,6 +115,17 @@ const asHeader = (error) => ({ 'Lambda-Runtime-Function-Error-Type': describe(er
 
 let currentRequestId;
 
+/** One message as AWS's clients frame it: type and level, length, time in microseconds, text. So its lines stay together. */
+function writeFrame(text, level, json) {
+  const message = Buffer.from(text);
+  const frame = Buffer.alloc(16 + message.length);
+  frame.writeUInt32BE(0xa55a0000 + (level << 2) + (json ? 2 : 3), 0);
+  frame.writeUInt32BE(message.length, 4);
+  frame.writeBigUInt64BE(BigInt(Date.now()) * 1000n, 8);
+  message.copy(frame, 16);
+  for (let written = 0; written < frame.length;) written += fs.writeSync(1, frame, written);
+}
+
 function patchConsole() {
   const json = process.env.AWS_LAMBDA_LOG_FORMAT === 'JSON';
   const order = ['TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR', 'FATAL'];
@@ -125,10 +136,10 @@ function patchConsole() {
     if (json) {
       const message = values.length === 1 && typeof values[0] !== 'string' ? values[0] : util.format(...values);
       const record = { timestamp, level, requestId: currentRequestId, message };
-      fs.writeSync(1, JSON.stringify(record, errorsAsObjects) + '\n');
+      writeFrame(JSON.stringify(record, errorsAsObjects) + '\n', order.indexOf(level) + 1, true);
     } else {
-      const text = util.format(...values).replace(/\n/g, '\r');
-      fs.writeSync(1, `${timestamp}\t${currentRequestId ?? 'undefined'}\t${level}\t${text}\n`);
+      const text = `${timestamp}\t${currentRequestId ?? 'undefined'}\t${level}\t${util.format(...values)}\n`;
+      writeFrame(text, order.indexOf(level) + 1, false);
     }
   };
   for (const [method, level] of Object.entries({

@@ -64,6 +64,8 @@ def _go(handler: str, task_root: str) -> None:
         # Both are read when the client is imported, and the zygote imported it before it knew.
         for name in ("lambda_runtime_log_utils", "bootstrap"):
             importlib.reload(importlib.import_module("awslambdaric." + name))
+    # Log messages leave framed, each as one, and in order with what is printed; another process does not inherit it.
+    os.environ["_LAMBDA_TELEMETRY_LOG_FD"] = str(os.dup(1))
     from awslambdaric.lambda_runtime_client import LambdaRuntimeClient
 
     bootstrap: Any = importlib.import_module("awslambdaric.bootstrap")

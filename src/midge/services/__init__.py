@@ -1,0 +1,1 @@
+"""AWS services beside Lambda that midge answers itself."""

@@ -1,0 +1,1 @@
+"""CloudWatch Logs: log groups, streams and events, and who is sent them."""
