@@ -34,6 +34,14 @@ SECTIONS = {
     "`process` does not isolate, `auto` takes namespaces where they are to be had.",
     "python": "midge's own Python runtime. `preload` is imported once, before environments are forked; `transport` is how "
     "AWS's runtime client speaks to the Runtime API: `pipelined` (midge's module, faster) or `stock` (AWS's native one).",
+    "images": "Where container images may come from. Whoever calls the API, function code included, names images, and midge "
+    "then contacts their registry or reads their file; so by default it contacts registries on this machine's loopback "
+    "interface alone (by plain HTTP), and reads no files. `registries` are the others that it may contact, by HTTPS: `host`, "
+    "`host:port` or `*.domain`, behind `http://` one that only speaks plain HTTP. A registry's token service and the hosts "
+    "that it redirects to count as others, and have to be named as well. `directories` are those below which local images "
+    "may lie (`oci:/directory:tag`, `oci-archive:/file:tag`, `docker-archive:/file:name:tag`). `auth_file` is a file as "
+    "`docker login` and `skopeo login` write it; of its forms only `auths` is read. It is read once, at start; what is in it "
+    "goes to the registry that it is for and to its token service, and never into a log.",
     "limits": "AWS's quotas by their documented values, and midge's own bounds. "
     "Sizes are in bytes and times in seconds where the name says so.",
 }

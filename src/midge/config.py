@@ -54,6 +54,14 @@ class Python(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     transport: Literal["pipelined", "stock"] = "pipelined"
 
 
+class Images(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where container images may come from, beside registries on this machine."""
+
+    registries: tuple[str, ...] = ()
+    directories: tuple[str, ...] = ()
+    auth_file: str = ""
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that can be set."""
 
@@ -61,6 +69,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     aws: Aws = msgspec.field(default_factory=Aws)
     sandbox: Sandbox = msgspec.field(default_factory=Sandbox)
     python: Python = msgspec.field(default_factory=Python)
+    images: Images = msgspec.field(default_factory=Images)
     limits: Limits = msgspec.field(default_factory=Limits)
 
     @property
@@ -143,6 +152,10 @@ def _check(config: Config) -> None:
         raise ConfigError(f"configuration: port {config.server.port} is not between 1 and 65535")
     if not (len(config.aws.account) == 12 and config.aws.account.isdecimal()):
         raise ConfigError("configuration: an account id has 12 digits")
+    for registry in config.images.registries:
+        host = registry.removeprefix("http://")
+        if not host or "/" in host or "@" in host:
+            raise ConfigError(f"configuration: [images] registries takes host, host:port or *.domain, not {registry}")
     for name, value in dataclasses.asdict(config.limits).items():
         if value < 0:
             raise ConfigError(f"configuration: [limits] {name} cannot be negative")

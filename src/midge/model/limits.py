@@ -71,6 +71,23 @@ class Limits:
     unused_package_seconds: float = 1_000.0
     """How long a package stays after the last version that names it is gone: longer than any invocation lasts."""
 
+    # images
+    image_bytes: int = 10 * 1_024 * MIB
+    """Uncompressed, all layers together: AWS's quota."""
+    image_files: int = 1_000_000
+    """Entries of all layers together."""
+    image_path_bytes: int = 4_096
+    image_document_bytes: int = 4 * MIB
+    """A manifest, an index, a configuration: what registries take."""
+    image_resolve_seconds: float = 30.0
+    """How long a caller waits for a registry to say which image a name means."""
+    image_pull_seconds: float = 900.0
+    """For all layers of an image."""
+    image_pulls: int = 2
+    """At once; further ones wait."""
+    registry_seconds: float = 20.0
+    """For a registry to accept a connection, or to go on with an answer."""
+
     # listings and links
     list_items: int = 50
     list_event_source_mappings: int = 100
