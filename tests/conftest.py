@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from midge.sandbox.cgroups.discovery import open_cgroups
+from midge.sandbox.cgroups.port import unique_name
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -35,6 +38,15 @@ def _terraform_aws_provider() -> str | None:
     return None if os.environ.get("TF_PLUGIN_DIR") else "TF_PLUGIN_DIR does not say where Terraform's AWS provider is"
 
 
+@functools.cache
+def _freezer() -> str | None:
+    cgroups = open_cgroups(unique_name(), 16)
+    try:
+        return None if cgroups.freezes else f"this machine gives us nothing to freeze with: {cgroups.description}"
+    finally:
+        cgroups.close()
+
+
 def _program(name: str) -> str | None:
     beside = f"{sys.prefix}/bin"  # what set-up installed
     return None if shutil.which(name) or shutil.which(name, path=beside) else f"{name} is not installed"
@@ -42,7 +54,12 @@ def _program(name: str) -> str | None:
 
 def missing(name: str) -> str | None:
     """Why the machine cannot offer ``name``: "namespaces", "root", or the name of a program; None if it can."""
-    known = {"namespaces": _namespaces, "root": _root, "terraform-aws-provider": _terraform_aws_provider}
+    known = {
+        "namespaces": _namespaces,
+        "root": _root,
+        "freezer": _freezer,
+        "terraform-aws-provider": _terraform_aws_provider,
+    }
     return known[name]() if name in known else _program(name)
 
 

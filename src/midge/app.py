@@ -40,6 +40,7 @@ from midge.invoke.environment import Platform
 from midge.invoke.pools import EnvironmentPools
 from midge.invoke.request_ids import RequestIds
 from midge.invoke.router import Router
+from midge.invoke.watch import Watch
 from midge.neighbours.moto import Moto
 from midge.observe.log_files import LogDirectory
 from midge.observe.logging import configure
@@ -47,7 +48,8 @@ from midge.observe.logs import LogWriter
 from midge.observe.metrics import Metrics
 from midge.runtimes.catalogue import Catalogue, discover, node_modules_directory
 from midge.sandbox import rootless
-from midge.sandbox.cgroups import open_cgroups, unique_name
+from midge.sandbox.cgroups.discovery import open_cgroups
+from midge.sandbox.cgroups.port import unique_name
 from midge.sandbox.namespaces import NamespaceSandbox
 from midge.sandbox.port import Sandbox
 from midge.sandbox.process import ProcessSandbox
@@ -209,6 +211,7 @@ def _open_execution(
         concurrency=ConcurrencyBook(config.limits.account_concurrency),
         ids=ids,
         tasks=TaskOwner(partial(_failed, "an environment could not be started")),
+        watch=Watch(clock, config.limits),
     )
     pools = EnvironmentPools(platform)
     stack.push_async_callback(pools.close)

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from harness import rootless
 from harness.environments import Driven, Workshop, namespace_sandbox, process_sandbox, workshop, write_package
 
 from midge.sandbox.fake import Event, FakeRuntime, FakeSandbox
+from midge.sandbox.namespaces import NamespaceSandbox
 from midge.sandbox.port import ProcessExit, Sandbox, SandboxError
 
 ROOTLESS = "MIDGE_TESTS_ARE_ROOTLESS"
@@ -190,6 +192,67 @@ def test_killing_before_it_has_begun_ends_it(shop: Workshop, package: Path) -> N
         return driven
 
     assert len(shop.run(main()).exits) == 1
+
+
+BACKGROUND = """
+import threading, time
+ticks = [time.monotonic()]
+def count():
+    while True:
+        ticks.append(time.monotonic())
+        time.sleep(0.001)
+threading.Thread(target=count, daemon=True).start()
+def handler(event, context):
+    seen = [*ticks, time.monotonic()]
+    del ticks[:-1]
+    return max(after - before for before, after in zip(seen, seen[1:]))
+"""
+
+
+def can_freeze(shop: Workshop) -> bool:
+    """Whether environments of this sandbox can be made to stand still on this machine."""
+    return shop.sandbox.freezes if isinstance(shop.sandbox, NamespaceSandbox) else True
+
+
+def test_what_is_frozen_stands_still(shop: Workshop, package: Path, tmp_path: Path) -> None:
+    """To a thread in the background no time passes between freezing and thawing, while a neighbour goes on."""
+    if kind_of(shop) == "fake":
+        pytest.skip("the fake has no threads")
+    if not can_freeze(shop):
+        pytest.skip("this machine gives us nothing to freeze with")
+    at = write_package(tmp_path / "background", {"app.py": BACKGROUND})
+
+    async def main() -> tuple[float, float]:
+        async with shop.open_environment(at) as driven, shop.open_environment(package) as neighbour:
+            await driven.invoke(None)
+            await neighbour.invoke(None)
+            driven.environment.freeze()
+            began = time.monotonic()
+            for number in range(300):
+                assert await neighbour.invoke(number) == number
+            seconds = time.monotonic() - began
+            driven.environment.thaw()
+            return seconds, await driven.invoke(None)
+
+    seconds, longest = shop.run(main())
+    assert longest > seconds * 0.8
+
+
+def test_what_is_frozen_can_be_killed(in_environment: Run) -> None:
+    """kill() ends an environment that stands still."""
+
+    async def scenario(driven: Driven) -> None:
+        await driven.invoke("ready")
+        driven.environment.freeze()
+        driven.environment.freeze()
+        driven.environment.kill()
+        await driven.end()
+        for late in (driven.environment.freeze, driven.environment.thaw, driven.environment.hold_cpu):
+            late()
+        driven.environment.release_cpu()
+
+    driven = in_environment(scenario)
+    assert driven.exits == [ProcessExit(code=0, signal=9)]
 
 
 def test_the_peak_of_memory_is_plausible(in_environment: Run) -> None:

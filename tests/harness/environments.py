@@ -19,7 +19,8 @@ import uvloop
 from midge.clock import SystemClock
 from midge.model.limits import Limits
 from midge.runtimes.catalogue import Catalogue, discover, node_modules_directory
-from midge.sandbox.cgroups import Cgroups, open_cgroups, unique_name
+from midge.sandbox.cgroups.discovery import open_cgroups
+from midge.sandbox.cgroups.port import Cgroups, unique_name
 from midge.sandbox.namespaces import NamespaceSandbox
 from midge.sandbox.port import ProcessExit, Sandbox, SandboxedEnvironment, StartRequest
 from midge.sandbox.process import ProcessSandbox

@@ -12,7 +12,8 @@ import pytest
 from harness.environments import Driven, Workshop, namespace_sandbox, workshop, write_package
 
 from midge.model.limits import Limits
-from midge.sandbox.cgroups import NoCgroups, open_cgroups
+from midge.sandbox.cgroups.discovery import open_cgroups
+from midge.sandbox.cgroups.none import NoCgroups
 from midge.sandbox.namespaces import NamespaceSandbox
 
 pytestmark = pytest.mark.needs("namespaces")
@@ -252,3 +253,31 @@ def handler(event, context):
 """
     _, result = with_neighbour(shop, tmp_path, source, victim)
     assert result == [-9, -9, -9, True]
+
+
+BURN = """
+import time
+def handler(cpu_seconds, context):
+    began, used = time.monotonic(), time.process_time()
+    while time.process_time() - used < cpu_seconds:
+        pass
+    return time.monotonic() - began
+"""
+
+
+def test_a_computation_can_be_held_to_what_its_memory_buys(shop: Workshop, tmp_path: Path) -> None:
+    """Held, a function of 128 MB computes at most at 128/1,769 of a processor's speed, however idle the machine is."""
+    assert isinstance(shop.sandbox, NamespaceSandbox)
+    if not shop.sandbox.limits_cpu:
+        pytest.skip("this machine gives us no control groups that hold the CPU")
+    at = write_package(tmp_path / "burner", {"app.py": BURN})
+
+    async def main() -> float:
+        async with shop.open_environment(at, memory_size_mb=128) as driven:
+            await driven.until_ready()
+            driven.environment.hold_cpu()
+            seconds: float = await driven.invoke(0.05)
+            driven.environment.release_cpu()
+            return seconds
+
+    assert shop.run(main()) > 0.05 / (128 / 1769) * 0.6  # what is left of a period when it begins is free

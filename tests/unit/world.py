@@ -14,6 +14,7 @@ from midge.invoke.platform import Platform
 from midge.invoke.pools import EnvironmentPools
 from midge.invoke.request_ids import RequestIds
 from midge.invoke.router import Router
+from midge.invoke.watch import Watch
 from midge.model.errors import ServiceError
 from midge.model.functions import Code, FunctionId, FunctionVersion, Logging
 from midge.model.limits import Limits
@@ -85,6 +86,7 @@ class World:
             concurrency=ConcurrencyBook(self.limits.account_concurrency),
             ids=self.ids,
             tasks=TaskOwner(self.failures.append),
+            watch=Watch(self.clock, self.limits),
         )
         self.pools = EnvironmentPools(self.platform)
         self.random = 0.5

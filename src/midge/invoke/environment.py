@@ -1,4 +1,4 @@
-"""One execution environment: its sandbox, its runtime, the invocation that runs in it, its deadline and its log.
+"""One execution environment: its sandbox, its runtime, the invocation that runs in it and its deadline.
 
 Serves one invocation at a time and only its own function version. Every way in is a callback on the event loop's
 thread; the one task is the start of the sandbox, owned by the pool. Knows nothing of who waits for an environment
@@ -7,30 +7,20 @@ Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.
 """
 
 import asyncio
-import base64
 from pathlib import Path
 
 import structlog
 
 from midge.clock import Timer
 from midge.invoke import outcome as outcomes
+from midge.invoke.environment_log import EnvironmentLog
 from midge.invoke.invocation import Invocation
 from midge.invoke.lifecycle import EnvironmentEvent, EnvironmentState, follow
 from midge.invoke.outcome import Fault, Outcome
 from midge.invoke.platform import EnvironmentOwner, Platform
-from midge.invoke.variables import SessionCredentials, function_variables
+from midge.invoke.variables import function_variables, session_credentials
 from midge.model.functions import FunctionVersion
-from midge.observe.log_records import (
-    InitReport,
-    InvocationEnd,
-    InvocationStart,
-    LogStyle,
-    Note,
-    end_messages,
-    iso_time,
-    start_message,
-)
-from midge.observe.logs import LogStream
+from midge.observe.log_records import InvocationEnd, iso_time
 from midge.runtime_api.connection import RuntimeConnection
 from midge.runtime_api.session import RuntimeSession
 from midge.sandbox.port import ProcessExit, SandboxedEnvironment, SandboxError, StartRequest
@@ -51,10 +41,9 @@ class ExecutionEnvironment:
     """See the module. ``state`` is only changed through the lifecycle's table."""
 
     __slots__ = (
-        "_deadline", "_handle", "_init_output", "_init_overrun", "_init_seconds", "_invocation", "_layers_root", "_monotonic", "_now",
-        "_owner", "_platform", "_provisioned", "_run_started", "_session", "_start", "_started", "_stream", "_tail", "_task_root",
-        "_timer", "last_used",
-        "state", "version",
+        "_cpu_held", "_deadline", "_handle", "_init_overrun", "_init_seconds", "_invocation", "_layers_root", "_log", "_monotonic", "_now",
+        "_owner", "_platform", "_provisioned", "_run_started", "_session", "_start", "_started", "_stream", "_task_root", "_timer",
+        "frozen", "last_used", "state", "version",
     )  # fmt: skip
 
     def __init__(
@@ -80,9 +69,8 @@ class ExecutionEnvironment:
         self._monotonic, self._now = platform.clock.monotonic, platform.clock.now
         self._handle: SandboxedEnvironment | None = None
         self._invocation: Invocation | None = None
-        self._stream = self._open_stream()
-        self._tail: list[bytes] | None = None
-        self._init_output = b""
+        self._log = EnvironmentLog(platform, version)
+        self._stream = self._log.stream
         self._start: asyncio.Task[object] | None = None
         now = platform.clock.monotonic()
         self.last_used = now
@@ -92,6 +80,9 @@ class ExecutionEnvironment:
         self._init_overrun = False
         self._deadline = now + platform.limits.init_seconds
         self._timer: Timer | None = None
+        self.frozen = False
+        """Only ever while it is ready."""
+        self._cpu_held = False
 
     # its beginning
 
@@ -117,38 +108,24 @@ class ExecutionEnvironment:
         if self.state >= _RESET:
             handle.kill()
         else:
-            self._stream.memory_peak_bytes = handle.memory_peak_bytes
+            self._log.attach(handle)
+            self._platform.watch.add(self)
 
     def _start_request(self) -> StartRequest:
-        version, ids = self.version, self._platform.ids
-        credentials = SessionCredentials(
-            access_key_id=version.function.account,  # so that its calls are its account's: see auth.scope
-            secret_access_key=base64.b64encode(ids.hex32().encode())[:40].decode(),
-            session_token=base64.b64encode((ids.hex32() + ids.hex32()).encode()).decode(),
-        )
+        credentials = session_credentials(self.version, self._platform.ids.hex32)
+        variables = function_variables(self.version, self._log.stream.name, credentials, provisioned=self._provisioned)
         return StartRequest(
-            runtime=version.runtime,
-            handler=version.handler,
+            runtime=self.version.runtime,
+            handler=self.version.handler,
             task_root=self._task_root,
             layers_root=self._layers_root,
-            environment=function_variables(version, self._stream.name, credentials, provisioned=self._provisioned),
-            memory_size_mb=version.memory_size_mb,
-            ephemeral_storage_mb=version.ephemeral_storage_mb,
+            environment=variables,
+            memory_size_mb=self.version.memory_size_mb,
+            ephemeral_storage_mb=self.version.ephemeral_storage_mb,
             runtime_api=lambda: RuntimeConnection(self._session, self._platform.limits),
             on_output=self._on_output,
             on_exit=self._on_exit,
         )
-
-    def _open_stream(self) -> LogStream:
-        version, platform = self.version, self._platform
-        day = iso_time(platform.clock.now())[:10].replace("-", "/")
-        style = LogStyle(
-            version=version.version,
-            memory_size_mb=version.memory_size_mb,
-            json_format=version.logging.format == "JSON",
-            system_level=version.logging.system_level or "INFO",
-        )
-        return platform.logs.open(version.logging.group, f"{day}/[{version.version}]{platform.ids.hex32()}", style)
 
     # an invocation
 
@@ -162,10 +139,10 @@ class ExecutionEnvironment:
         self._deadline = now + timeout
         if self._timer is None:
             self._arm(now)
+        if self.frozen:
+            self._thaw()
         if invocation.tail:
-            if self._handle is not None:
-                self._handle.drain_output()  # what earlier invocations wrote is not this one's
-            self._tail = []
+            self._log.begin_tail()
         request_id = invocation.request_id
         self._stream.start(wall, request_id)
         self._session.send(request_id, invocation.event_head(int((wall + timeout) * 1000)), invocation.payload)
@@ -183,8 +160,11 @@ class ExecutionEnvironment:
             return
         first = self.state is _INIT
         if first:
-            self._init_seconds = self._monotonic() - self._started
+            self.last_used = self._monotonic()
+            self._init_seconds = self.last_used - self._started
             self._disarm()
+        elif self._cpu_held:
+            self._release_cpu()
         self.state = follow(self.state, _NEXT)
         self._owner.environment_ready(self, first=first)
 
@@ -192,6 +172,8 @@ class ExecutionEnvironment:
         if self.state is not _READY:
             return
         self.state = follow(self.state, EnvironmentEvent.HANG_UP)
+        if self.frozen:
+            self._thaw()
         now = self._platform.clock.monotonic()
         self._deadline = now + self.version.timeout_seconds
         self._owner.environment_hung_up(self)
@@ -209,10 +191,11 @@ class ExecutionEnvironment:
         assert invocation is not None
         end = InvocationEnd(self._now(), invocation.request_id, seconds, None, self._init_seconds)
         self._init_seconds = None
-        tail = self._tail
+        log = self._log
+        tail = log.tail
         if fault is not None or tail is not None:
-            self._complete(end, fault)
-            self._tail = None
+            log.complete(end, fault, by_platform=fault is not None and self.state is not _ANSWERED)
+            log.tail = None
         self._stream.end(end)
         timed_out = fault is not None and fault.timed_out
         self._owner.invocation_ended(invocation, seconds, error=fault is not None, timed_out=timed_out)
@@ -221,43 +204,43 @@ class ExecutionEnvironment:
                 payload,
                 invocation.target.executed_version,
                 None if fault is None else "Unhandled",
-                None if tail is None else self._render_tail(end, tail),
+                None if tail is None else log.render_tail(end, tail),
             )
         )
 
-    def _complete(self, end: InvocationEnd, fault: Fault | None) -> None:
-        """What takes time and is only wanted when somebody looks at the log now, or when there is no later."""
-        by_platform = fault is not None and self.state is not _ANSWERED
-        if fault is not None:
-            # Text REPORT lines name the faults that the platform noticed; an exception in a handler is its own.
-            end.status = "timeout" if fault.timed_out else "error"
-            end.error_type = fault.error_type
-            end.by_platform = by_platform
-        if self._handle is not None and (by_platform or self._tail is not None):
-            self._handle.drain_output()
-            end.memory_bytes = self._handle.memory_peak_bytes()
-        if fault is not None and fault.log_line is not None:
-            self._stream.add(Note(end.time, fault.log_line))
-            if self._tail is not None:
-                self._tail.append(fault.log_line.encode())
+    # between its invocations, and in long ones
 
-    def _render_tail(self, end: InvocationEnd, output: list[bytes]) -> bytes:
-        style, limit = self._stream.style, self._platform.limits.log_tail_bytes
-        start = start_message(InvocationStart(end.time - end.duration_seconds, end.request_id), style)
-        text = b"".join([(start or "").encode(), *output])
-        if not text.endswith(b"\n"):
-            text += b"\n"
-        return base64.b64encode((text + "".join(end_messages(end, style)).encode())[-limit:])
+    def attend(self, now: float) -> bool:
+        """See ``Watched``."""
+        handle, limits = self._handle, self._platform.limits
+        if self.state >= _RESET or handle is None:
+            return False
+        if self.state is _READY:
+            if now - self.last_used < limits.freeze_after_seconds:
+                return True
+            self.frozen = True
+            handle.freeze()
+            return False
+        if self.state is not _INIT and not self._cpu_held and now - self._run_started >= limits.cpu_burst_seconds:
+            self._cpu_held = True
+            handle.hold_cpu()
+        return True
+
+    def _thaw(self) -> None:
+        self.frozen = False
+        if self._handle is not None:
+            self._handle.thaw()
+        self._platform.watch.add(self)
+
+    def _release_cpu(self) -> None:
+        self._cpu_held = False
+        if self._handle is not None:
+            self._handle.release_cpu()
 
     # its output
 
     def _on_output(self, data: bytes) -> None:
-        now = self._platform.clock.now()
-        if self._tail is not None:
-            self._tail.append(data)
-        elif self.state is not _BUSY:
-            self._init_output = (self._init_output + data)[-self._platform.limits.log_tail_bytes :]
-        self._stream.output(now, data)
+        self._log.output(data, invoking=self.state is _BUSY)
 
     # its deadline
 
@@ -364,14 +347,13 @@ class ExecutionEnvironment:
         self._invocation = invocation
         self._init_seconds = None
         if invocation.tail:
-            self._tail = [self._init_output]  # why it failed is there
+            self._log.begin_tail_of_init()
         self._stream.start(clock.now(), invocation.request_id)
         self._finish(fault.payload, fault, clock.monotonic() - self._started)
 
     def _report_init(self, status: str, error_type: str | None) -> None:
-        clock = self._platform.clock
         phase = "invoke" if self._init_overrun else "init"
-        self._stream.add(InitReport(clock.now(), clock.monotonic() - self._started, phase, status, error_type))
+        self._log.report_init(self._monotonic() - self._started, phase, status, error_type)
 
     def _leave(self, event: EnvironmentEvent) -> None:
         before = self.state
@@ -388,5 +370,5 @@ class ExecutionEnvironment:
         self._owner.environment_discarded(self)
 
     def _gone(self) -> None:
-        self._stream.memory_peak_bytes = None
+        self._log.detach()
         self._owner.environment_ended(self)

@@ -8,6 +8,7 @@ from midge.invoke.concurrency import ConcurrencyBook
 from midge.invoke.invocation import Invocation
 from midge.invoke.lifecycle import EnvironmentState
 from midge.invoke.request_ids import RequestIds
+from midge.invoke.watch import Watch
 from midge.model.limits import Limits
 from midge.observe.logs import LogWriter
 from midge.observe.metrics import Metrics
@@ -29,6 +30,7 @@ class Platform:
     concurrency: ConcurrencyBook
     ids: RequestIds
     tasks: TaskOwner
+    watch: Watch
 
 
 class EnvironmentOwner(Protocol[_Environment_contra]):

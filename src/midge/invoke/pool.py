@@ -132,6 +132,11 @@ class EnvironmentPool:
         return [environment.state for environment in self._environments]
 
     @property
+    def frozen(self) -> int:
+        """Environments that stand still until their next event."""
+        return sum(environment.frozen for environment in self._environments)
+
+    @property
     def waiting(self) -> int:
         """Invocations that wait for an environment."""
         return len(self._waiting)

@@ -26,6 +26,7 @@ class EnvironmentPools:
         self._closed = False
         metrics, concurrency = platform.metrics, platform.concurrency
         metrics.add("midge_environments", "Execution environments by state.", self._count_states)
+        metrics.add("midge_frozen_environments", "Ready environments that stand still.", self._count_frozen)
         metrics.add("midge_concurrent_executions", "Invocations in flight.", lambda: {"": concurrency.total()})
         metrics.add("midge_waiting_invocations", "Invocations that wait for an environment.", self._count_waiting)
 
@@ -67,6 +68,7 @@ class EnvironmentPools:
             self._sweep.cancel()
         for pool in list(self._pools):
             pool.stop()
+        self._platform.watch.close()
         await self._platform.tasks.close()
 
     def _arm(self) -> None:
@@ -87,6 +89,9 @@ class EnvironmentPools:
             for state in pool.states():
                 counts[_STATE_LABELS[state]] += 1
         return counts
+
+    def _count_frozen(self) -> dict[str, float]:
+        return {"": float(sum(pool.frozen for pool in self._pools))}
 
     def _count_waiting(self) -> dict[str, float]:
         return {"": float(sum(pool.waiting for pool in self._pools))}

@@ -5,6 +5,8 @@ LAMBDA_RUNTIME_DIR, PATH, LD_LIBRARY_PATH and the languages' library paths) are 
 Source: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
 """
 
+import base64
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from midge.model.functions import FunctionVersion
@@ -17,6 +19,15 @@ class SessionCredentials:
     access_key_id: str
     secret_access_key: str = field(repr=False)
     session_token: str = field(repr=False)
+
+
+def session_credentials(version: FunctionVersion, random_hex: Callable[[], str]) -> SessionCredentials:
+    """New ones for an environment of ``version``; ``random_hex`` gives 32 hexadecimal digits."""
+    return SessionCredentials(
+        access_key_id=version.function.account,  # so that its calls are its account's: see auth.scope
+        secret_access_key=base64.b64encode(random_hex().encode())[:40].decode(),
+        session_token=base64.b64encode((random_hex() + random_hex()).encode()).decode(),
+    )
 
 
 def function_variables(

@@ -102,6 +102,14 @@ class Limits:
     """As many as this wait for a minute after that many were asked for within a second."""
     cells_per_runtime: int = 64
     """Environments that wait for a runtime to be forked into them: 0.1 MiB each, and 0.3 of the kernel's."""
+    environment_watch_seconds: float = 0.05
+    """How often environments that are awake are looked after: how exact the two that follow are."""
+    environment_watch_count: int = 64
+    """How many are, each time: freezing one takes the kernel a tenth of a millisecond, for which others wait."""
+    freeze_after_seconds: float = 0.05
+    """An environment that has been idle for this long stands still until its next event."""
+    cpu_burst_seconds: float = 0.1
+    """For how long an invocation may use what CPU is free; from then on it has what its memory size buys on AWS."""
     idle_environment_seconds: float = 600.0
     provisioned_retry_seconds: float = 60.0
     """How long provisioned environments wait for another attempt after one could not be initialised."""

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from midge.model.limits import Limits
 from midge.sandbox import seccomp
-from midge.sandbox.cgroups import open_cgroups, unique_name
+from midge.sandbox.cgroups.discovery import open_cgroups
+from midge.sandbox.cgroups.port import unique_name
 from midge.sandbox.zygote import INSIDE_FILES
 
 _PROBE_SECONDS = 20
@@ -65,8 +66,16 @@ _RUN_PROBE = "import sys; sys.path.insert(0, sys.argv.pop(1)); import probe; pro
 def _cgroups() -> Finding:
     cgroups = open_cgroups(unique_name(), Limits().processes_per_environment)
     cgroups.close()
-    held = "" if cgroups.limits_memory else "; memory is held by rlimits, CPU share is not"
-    return Finding("cgroups", cgroups.limits_memory, cgroups.description + held, needed=False)
+    missing = [
+        text
+        for has, text in (
+            (cgroups.limits_memory, "memory is held by rlimits"),
+            (cgroups.limits_cpu, "CPU is not held to the memory size"),
+            (cgroups.freezes, "idle environments are not frozen"),
+        )
+        if not has
+    ]
+    return Finding("cgroups", not missing, "; ".join([cgroups.description, *missing]), needed=False)
 
 
 def _rights() -> Finding:

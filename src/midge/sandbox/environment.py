@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from midge.sandbox import mounts
-from midge.sandbox.cgroups import Cgroup
+from midge.sandbox.cgroups.port import Cgroup
 from midge.sandbox.port import ProcessExit, SandboxError, StartRequest
 
 _MESSAGE_BYTES = 4096
@@ -35,6 +35,7 @@ class Cell:
         """Descriptors for the runtime: the other end of ``control``, once it is ready that of the output, the lists."""
         self.on_runtime_ended: Callable[[dict[str, Any]], None] = self._keep_end
         self.runtime_end: dict[str, Any] | None = None
+        self.frozen = False
         self.output = -1
         self.pid_descriptor = -1
         """Of its init."""
@@ -80,8 +81,15 @@ class Cell:
             os.close(descriptor)
         self.for_runtime.clear()
 
+    def thaw(self) -> None:
+        """Let what was frozen go on."""
+        if self.frozen:
+            self.frozen = False
+            self.cgroup.thaw()
+
     def kill(self) -> None:
         """End every process in it; harmless when they have ended."""
+        self.thaw()
         if self.pid_descriptor >= 0:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self.pid_descriptor, signal.SIGKILL)
@@ -178,6 +186,22 @@ class NamespacedEnvironment:
         self.cell.close()
         self._on_ended(self)
         self._request.on_exit(ProcessExit(code=ended.code, signal=ended.signal, out_of_memory=out_of_memory))
+
+    def freeze(self) -> None:
+        if not self._ended:
+            self.cell.frozen = True
+            self.cell.cgroup.freeze()
+
+    def thaw(self) -> None:
+        self.cell.thaw()
+
+    def hold_cpu(self) -> None:
+        if not self._ended:
+            self.cell.cgroup.hold_cpu()
+
+    def release_cpu(self) -> None:
+        if not self._ended:
+            self.cell.cgroup.release_cpu()
 
     def kill(self) -> None:
         self.cell.kill()

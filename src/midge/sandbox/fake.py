@@ -69,6 +69,8 @@ class FakeRuntime:
         self.replies: list[tuple[int, bytes]] = []
         """Status and body of every reply that was not an event."""
         self.killed = False
+        self.frozen = False
+        self.cpu_held = False
         self.ended = False
         self.memory_bytes: int | None = 34 * 1024 * 1024
         self._on_event = on_event
@@ -141,6 +143,18 @@ class FakeRuntime:
         if data:
             self.write_output(data)
 
+    def freeze(self) -> None:
+        self.frozen = True
+
+    def thaw(self) -> None:
+        self.frozen = False
+
+    def hold_cpu(self) -> None:
+        self.cpu_held = True
+
+    def release_cpu(self) -> None:
+        self.cpu_held = False
+
     def kill(self) -> None:
         self.killed = True
         if not self.ended and self._ends_when_killed:
@@ -170,6 +184,7 @@ class FakeRuntime:
         self._on_event(self, event)
 
     def _receive(self, data: bytes) -> None:
+        assert not self.frozen, "a frozen environment was given an event"
         if not self.ended and self._connection is not None:
             self._parser.feed_data(data)
 

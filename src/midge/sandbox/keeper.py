@@ -6,7 +6,7 @@ from pathlib import Path
 
 import structlog
 
-from midge.sandbox.cgroups import Cgroup, Cgroups
+from midge.sandbox.cgroups.port import Cgroup, Cgroups
 from midge.tasks import TaskOwner
 
 _log = structlog.get_logger(__name__)
@@ -26,6 +26,14 @@ class CgroupKeeper:
     @property
     def limits_memory(self) -> bool:
         return self._cgroups.limits_memory
+
+    @property
+    def limits_cpu(self) -> bool:
+        return self._cgroups.limits_cpu
+
+    @property
+    def freezes(self) -> bool:
+        return self._cgroups.freezes
 
     def directories(self) -> list[Path]:
         """What has to be removed when midge is gone."""

@@ -24,7 +24,7 @@ import structlog
 from midge.clock import Clock
 from midge.model.limits import MIB, Limits
 from midge.sandbox import seccomp
-from midge.sandbox.cgroups import Cgroups
+from midge.sandbox.cgroups.port import Cgroups
 from midge.sandbox.environment import NamespacedEnvironment
 from midge.sandbox.keeper import CgroupKeeper
 from midge.sandbox.line import EPHEMERAL_STORAGE_MB, Line, Surroundings
@@ -86,6 +86,16 @@ class NamespaceSandbox:
     def limits_memory(self) -> bool:
         """Whether control groups hold an environment to its memory; else an rlimit does."""
         return self._keeper.limits_memory
+
+    @property
+    def limits_cpu(self) -> bool:
+        """Whether control groups can hold an environment to the CPU time that its memory size buys."""
+        return self._keeper.limits_cpu
+
+    @property
+    def freezes(self) -> bool:
+        """Whether an idle environment can be made to stand still."""
+        return self._keeper.freezes
 
     async def expect(self, runtime: str, task_root: Path) -> None:
         (await self._line(runtime, task_root)).fill()

@@ -72,8 +72,27 @@ class SandboxedEnvironment(Protocol):
         """Deliver, before returning, output that has been written so far (through ``on_output``)."""
         ...
 
+    def freeze(self) -> None:
+        """Let all its processes stand still, as soon as they can be stopped; where the machine cannot, they go on."""
+        ...
+
+    def thaw(self) -> None:
+        """Let them go on."""
+        ...
+
+    def hold_cpu(self) -> None:
+        """Give it no more of the CPU's time than its memory size buys, where the machine can."""
+        ...
+
+    def release_cpu(self) -> None:
+        """Let it have what is free again, as from the start."""
+        ...
+
     def kill(self) -> None:
-        """End every process of the environment at once; ``on_exit`` follows. Harmless when it has ended already."""
+        """End every process of the environment at once, frozen or not; ``on_exit`` follows.
+
+        Harmless when it has ended already.
+        """
         ...
 
     def memory_peak_bytes(self) -> int | None:

@@ -51,9 +51,24 @@ class PlainEnvironment:
     def drain_output(self) -> None:
         """Output is delivered as the event loop finds it; there is no way to hurry it here."""
 
+    def freeze(self) -> None:
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def hold_cpu(self) -> None:
+        """A process by itself can be held to no share of the CPU."""
+
+    def release_cpu(self) -> None:
+        """As above."""
+
     def kill(self) -> None:
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+            os.killpg(self._process.pid, number)
 
     def memory_peak_bytes(self) -> int | None:
         try:

@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 
 from midge.model.limits import MIB
-from midge.sandbox import cgroups
-from midge.sandbox.cgroups import PREFIX, CgroupsV1, CgroupsV2, NoCgroups, open_cgroups
+from midge.sandbox.cgroups import cpu, files
+from midge.sandbox.cgroups.discovery import open_cgroups
+from midge.sandbox.cgroups.none import NoCgroups
+from midge.sandbox.cgroups.port import PREFIX
+from midge.sandbox.cgroups.v1 import CgroupsV1
+from midge.sandbox.cgroups.v2 import CgroupsV2
 
 NAME = f"{PREFIX}{os.getpid()}"
 V1_LINE = "30 23 0:26 / {place} rw,relatime shared:9 - cgroup cgroup rw,{controller}\n"
@@ -60,8 +64,8 @@ class Kernel:
 @pytest.fixture
 def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kernel:
     made = Kernel(tmp_path)
-    monkeypatch.setattr(cgroups, "_read", made.read)
-    monkeypatch.setattr(cgroups, "_write", made.write)
+    monkeypatch.setattr(files, "read", made.read)
+    monkeypatch.setattr(files, "write", made.write)
     return made
 
 
@@ -80,6 +84,67 @@ def test_version_1_limits_by_each_hierarchy(kernel: Kernel) -> None:
         f"memory/{NAME}/environment-1/memory.memsw.limit_in_bytes": str(1769 * MIB),
         f"cpu/{NAME}/environment-1/cpu.shares": "1024",
     }
+
+
+def test_version_1_freezes_and_holds_the_cpu(kernel: Kernel) -> None:
+    """Freezing and thawing, a quota of AWS's measure and none, go to the hierarchies that have them."""
+    for controller in ("cpu", "freezer"):
+        kernel.v1(controller)
+    found = open_cgroups(NAME, 1024)
+    assert (found.freezes, found.limits_cpu) == (True, True)
+    group = found.create("environment-1")
+    group.limit_memory(3538)
+    state, quota = f"freezer/{NAME}/environment-1/freezer.state", f"cpu/{NAME}/environment-1/cpu.cfs_quota_us"
+    for act, path, value in (
+        (group.freeze, state, "FROZEN"),
+        (group.thaw, state, "THAWED"),
+        (group.hold_cpu, quota, "200000"),
+        (group.release_cpu, quota, "-1"),
+    ):
+        act()
+        assert kernel.writes[path] == value
+
+
+def test_version_2_freezes_and_holds_the_cpu(kernel: Kernel) -> None:
+    """The same on version 2, which freezes whatever controllers are handed down."""
+    kernel.v2("/", offered="cpu", enabled="cpu")
+    found = open_cgroups(NAME, 1024)
+    assert (found.freezes, found.limits_cpu) == (True, True)
+    group = found.create("environment-1")
+    group.limit_memory(3538)
+    state, quota = f"unified/{NAME}/environment-1/cgroup.freeze", f"unified/{NAME}/environment-1/cpu.max"
+    for act, path, value in (
+        (group.freeze, state, "1"),
+        (group.thaw, state, "0"),
+        (group.hold_cpu, quota, "200000 100000"),
+        (group.release_cpu, quota, "max 100000"),
+    ):
+        act()
+        assert kernel.writes[path] == value
+
+
+@pytest.mark.parametrize("controller", ["memory", "pids"])
+def test_what_the_machine_lacks_is_told_and_asked_for_in_vain(kernel: Kernel, controller: str) -> None:
+    """Without a freezer or a CPU controller nothing is written, and whoever asks is told so."""
+    kernel.v1(controller)
+    found = open_cgroups(NAME, 1024)
+    assert (found.freezes, found.limits_cpu) == (False, False)
+    group = found.create("environment-1")
+    before = dict(kernel.writes)
+    for act in (group.freeze, group.thaw, group.hold_cpu, group.release_cpu):
+        act()
+    assert kernel.writes == before
+
+
+@pytest.mark.parametrize(
+    ("memory_size_mb", "cores"), [(128, 128 / 1769), (1769, 1.0), (3538, 2.0), (10_240, 10_240 / 1769)]
+)
+def test_memory_buys_cpu_by_aws_s_measure(memory_size_mb: int, cores: float) -> None:
+    """A core for 1,769 MB, never more than six; shares and weights stay in the kernel's bounds."""
+    assert cpu.cores(memory_size_mb) == pytest.approx(cores)
+    assert cpu.cores(100_000) == 6
+    assert 2 <= cpu.shares(memory_size_mb) <= 262_144
+    assert 1 <= cpu.weight(memory_size_mb) <= 10_000
 
 
 def test_version_1_works_below_the_group_that_midge_is_in(kernel: Kernel) -> None:

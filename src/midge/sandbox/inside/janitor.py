@@ -23,6 +23,14 @@ def _processes(directory: str) -> list[int]:
         return []
 
 
+def _thaw(directory: str) -> None:
+    """In version 1's freezer not even a killed process ends before it is thawed."""
+    state = os.path.join(directory, "freezer.state")
+    if os.path.exists(state):
+        with open(state, "w", encoding="utf-8") as file:
+            file.write("THAWED")
+
+
 def remove(tree: str) -> bool:
     """Kill what lives in a tree of cgroups and remove it, from the leaves up; True when nothing of it is left."""
     for directory, _, _ in os.walk(tree, topdown=False):
@@ -31,6 +39,7 @@ def remove(tree: str) -> bool:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
+        _thaw(directory)
         try:
             os.rmdir(directory)
         except OSError:
