@@ -22,7 +22,7 @@ from midge.runtimes.catalogue import Catalogue, discover, node_modules_directory
 from midge.sandbox.cgroups.discovery import open_cgroups
 from midge.sandbox.cgroups.port import Cgroups, unique_name
 from midge.sandbox.namespaces import NamespaceSandbox
-from midge.sandbox.port import ProcessExit, Sandbox, SandboxedEnvironment, StartRequest
+from midge.sandbox.port import ProcessExit, RootImage, Sandbox, SandboxedEnvironment, StartRequest
 from midge.sandbox.process import ProcessSandbox
 
 T = TypeVar("T")
@@ -266,6 +266,7 @@ class Workshop:
         memory_size_mb: int = 128,
         ephemeral_storage_mb: int = 512,
         layers: Path | None = None,
+        image: RootImage | None = None,
         **more: str,
     ) -> AsyncGenerator[Driven]:
         """A started environment, killed afterwards."""
@@ -276,6 +277,7 @@ class Workshop:
                 handler=handler,
                 task_root=package,
                 layers_root=layers,
+                image=image,
                 environment=variables(handler, memory_size_mb, **more),
                 memory_size_mb=memory_size_mb,
                 ephemeral_storage_mb=ephemeral_storage_mb,

@@ -37,6 +37,17 @@ class ProcessExit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RootImage:
+    """An unpacked container image that is to be the environment's root, and what it starts with."""
+
+    root: Path
+    command: tuple[str, ...]
+    working_directory: str
+    environment: Mapping[str, str]
+    """The image's own variables; those of the function override them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StartRequest:
     """What an environment needs to begin.
 
@@ -50,6 +61,8 @@ class StartRequest:
     task_root: Path
     layers_root: Path | None = None
     """The function's layers laid over each other, if it has any: what it sees at /opt."""
+    image: RootImage | None = None
+    """Of a function that is an image: its root, which has everything; ``runtime`` is ``program.IMAGE`` then."""
     environment: Mapping[str, str]
     memory_size_mb: int
     ephemeral_storage_mb: int
@@ -61,7 +74,9 @@ class StartRequest:
     """The runtime process ended, by itself or by ``kill``; called exactly once."""
 
     def roots(self) -> list[Path]:
-        """The directories that the environment sees: of its package and, if it has layers, of these."""
+        """The directories that the environment sees: its image, or its package and, if it has layers, these."""
+        if self.image is not None:
+            return [self.image.root]
         return [self.task_root] if self.layers_root is None else [self.task_root, self.layers_root]
 
 
@@ -106,7 +121,7 @@ class Sandbox(Protocol):
     async def start(self, request: StartRequest) -> SandboxedEnvironment:
         """Start one; returns when its runtime is on its way (it then calls GET /next by itself).
 
-        Raises SandboxError when the machine cannot start it. If cancelled, nothing is left behind.
+        Raises SandboxError when the machine cannot start it, LaunchError when nobody could. If cancelled, nothing is left behind.
         """
         ...
 
@@ -120,6 +135,14 @@ class Sandbox(Protocol):
     async def close(self) -> None:
         """End every environment and give everything back."""
         ...
+
+
+class LaunchError(Exception):
+    """The function's own program cannot be started; ``error_type`` and the text, which is for the caller, are AWS's."""
+
+    def __init__(self, error_type: str, text: str) -> None:
+        super().__init__(text)
+        self.error_type = error_type
 
 
 class SandboxError(Exception):

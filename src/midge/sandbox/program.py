@@ -12,6 +12,8 @@ from typing import Any
 TASK_ROOT = "/var/task"
 LAYERS_ROOT = "/opt"
 RUNTIME_DIRECTORY = "/var/runtime"
+IMAGE = "image"
+"""Stands for the runtime of functions that are container images."""
 INSIDE = "/var/runtime/.midge"
 """Where midge's own part of a runtime lies, inside."""
 
