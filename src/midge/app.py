@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -35,6 +36,8 @@ from midge.http.listener import Answerers, Listener
 from midge.http.relay import Relay
 from midge.http.routes import Routes
 from midge.http.s3_objects import S3Objects
+from midge.images.egress import CredentialsError, Egress, read_credentials
+from midge.images.images import Images
 from midge.invoke.concurrency import ConcurrencyBook
 from midge.invoke.environment import Platform
 from midge.invoke.pools import EnvironmentPools
@@ -102,7 +105,7 @@ async def _serve(config: Config, *, isolated: bool) -> None:
         try:
             listener = await _open(config, stack, isolated=isolated)
             port = await listener.listen(config.server.host, config.server.port)
-        except (OSError, StoreError) as error:
+        except (OSError, StoreError, CredentialsError) as error:
             raise StartError(str(error)) from error
         gc.collect()
         gc.freeze()  # what has been made by now stays for good; collections need not look at it again
@@ -117,6 +120,7 @@ class _Kept:
     store: SqliteStore
     blobs: DirectoryBlobs
     packages: Packages
+    images: Images
     logs: LogWriter
     secret: bytes
 
@@ -146,12 +150,14 @@ async def _open(config: Config, stack: AsyncExitStack, *, isolated: bool) -> Lis
         store=kept.store,
         blobs=kept.blobs,
         packages=kept.packages,
+        images=kept.images,
         router=execution.router,
         clock=clock,
         limits=config.limits,
         fetch_s3=S3Objects(moto, config.limits).fetch,
         runtimes=execution.catalogue,
         code_links=code_links,
+        runs_images=isolated,
         strict=config.server.strict,
     )
     api = Api(services)
@@ -181,13 +187,23 @@ async def _open_kept(config: Config, stack: AsyncExitStack, clock: Clock) -> _Ke
     stack.push_async_callback(blobs.close)
     packages = Packages(data / "packages", blobs, limits)
     stack.push_async_callback(packages.close)
+    images = Images(data / "images", _egress(config), limits)
+    stack.push_async_callback(images.close)
     directory = LogDirectory(
         data / "logs", stream_file_bytes=limits.log_stream_file_bytes, directory_bytes=limits.log_directory_bytes
     )
     logs = LogWriter(directory, clock, limits)
     stack.push_async_callback(logs.close)
     secret = read_or_create_secret(data / "secret")
-    return _Kept(store=store, blobs=blobs, packages=packages, logs=logs, secret=secret)
+    return _Kept(store=store, blobs=blobs, packages=packages, images=images, logs=logs, secret=secret)
+
+
+def _egress(config: Config) -> Egress:
+    """What images may come from. Raises CredentialsError."""
+    settings = config.images
+    directories = [Path(directory).expanduser().absolute() for directory in settings.directories]
+    credentials = read_credentials(Path(settings.auth_file).expanduser()) if settings.auth_file else {}
+    return Egress(settings.registries, directories, credentials)
 
 
 def _open_execution(

@@ -14,6 +14,7 @@ import structlog
 from midge.clock import Timer
 from midge.invoke import outcome as outcomes
 from midge.invoke.environment_log import EnvironmentLog
+from midge.invoke.images import launch_line, root_image
 from midge.invoke.invocation import Invocation
 from midge.invoke.lifecycle import EnvironmentEvent, EnvironmentState, follow
 from midge.invoke.outcome import Fault, Outcome
@@ -23,7 +24,8 @@ from midge.model.functions import FunctionVersion
 from midge.observe.log_records import InvocationEnd, iso_time
 from midge.runtime_api.connection import RuntimeConnection
 from midge.runtime_api.session import RuntimeSession
-from midge.sandbox.port import ProcessExit, SandboxedEnvironment, SandboxError, StartRequest
+from midge.sandbox.port import LaunchError, ProcessExit, SandboxedEnvironment, SandboxError, StartRequest
+from midge.sandbox.program import IMAGE
 
 _BUSY, _ANSWERED = EnvironmentState.BUSY, EnvironmentState.ANSWERED
 _READY, _INIT, _RESET, _ENDED = (
@@ -95,6 +97,10 @@ class ExecutionEnvironment:
         self._arm(self._platform.clock.monotonic())
         try:
             handle = await self._platform.sandbox.start(self._start_request())
+        except LaunchError as error:
+            self._on_output(launch_line(self.version, str(error)))
+            self._never_started(error)
+            return
         except SandboxError as error:
             structlog.get_logger("midge.invoke").error("environment could not be started", error=str(error))
             self._never_started()
@@ -115,10 +121,11 @@ class ExecutionEnvironment:
         credentials = session_credentials(self.version, self._platform.ids.hex32)
         variables = function_variables(self.version, self._log.stream.name, credentials, provisioned=self._provisioned)
         return StartRequest(
-            runtime=self.version.runtime,
+            runtime=self.version.runtime or IMAGE,
             handler=self.version.handler,
             task_root=self._task_root,
             layers_root=self._layers_root,
+            image=root_image(self.version, self._task_root),
             environment=variables,
             memory_size_mb=self.version.memory_size_mb,
             ephemeral_storage_mb=self.version.ephemeral_storage_mb,
@@ -331,12 +338,18 @@ class ExecutionEnvironment:
                 self._fail(invocation, outcomes.exited(invocation.request_id.decode(), end))
         self._gone()
 
-    def _never_started(self) -> None:
+    def _never_started(self, why: LaunchError | None = None) -> None:
+        """``why`` if that is the function's own fault."""
         before = self.state
         if before is _ENDED:
             return
         self._leave(EnvironmentEvent.EXIT)
-        if before is _INIT and (invocation := self._owner.init_failed()) is not None:
+        if before is _INIT and why is not None:
+            self._report_init("error", why.error_type)
+        invocation = self._owner.init_failed() if before is _INIT else None
+        if invocation is not None and why is not None:
+            self._fail(invocation, outcomes.failed(invocation.request_id.decode(), why.error_type, str(why)))
+        elif invocation is not None:
             self._owner.invocation_ended(invocation, 0.0, error=True, timed_out=False)
             invocation.done(outcomes.service_failure())
         self._gone()

@@ -61,6 +61,11 @@ def exited(request_id: str, end: ProcessExit) -> Fault:
         text = "Runtime exited without providing a reason"
     else:
         text = f"Runtime exited with error: {end.describe()}"
+    return failed(request_id, error_type, text)
+
+
+def failed(request_id: str, error_type: str, text: str) -> Fault:
+    """Something else ended the environment."""
     return Fault(
         error_type=error_type,
         payload=_document(error_type, f"RequestId: {request_id} Error: {text}"),

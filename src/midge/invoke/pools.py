@@ -10,6 +10,7 @@ from midge.invoke.platform import Platform
 from midge.invoke.pool import EnvironmentPool
 from midge.model.functions import FunctionId, FunctionVersion
 from midge.sandbox.port import SandboxError
+from midge.sandbox.program import IMAGE
 
 _log = structlog.get_logger("midge.invoke")
 
@@ -44,7 +45,7 @@ class EnvironmentPools:
 
     def expect(self, version: FunctionVersion, task_root: Path) -> None:
         """Prepare for invocations of ``version``, whose package is there now."""
-        self._platform.tasks.start(self._expect(version.runtime, task_root))
+        self._platform.tasks.start(self._expect(version.runtime or IMAGE, task_root))
 
     async def _expect(self, runtime: str, task_root: Path) -> None:
         """Let the sandbox prepare for a runtime that functions have."""

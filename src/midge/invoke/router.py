@@ -185,6 +185,8 @@ def _how_it_runs(version: FunctionVersion) -> tuple[object, ...]:
         version.handler,
         version.role,
         version.code.digest,
+        version.image,
+        version.image_config,
         version.layer_digests,
         version.timeout_seconds,
         version.memory_size_mb,

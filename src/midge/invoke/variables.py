@@ -38,10 +38,9 @@ def function_variables(
     values = dict(version.environment)
     # AWS reserves these names: the platform's values win over the function's own.
     values |= {
-        "_HANDLER": version.handler,
         "AWS_REGION": version.function.region,
         "AWS_DEFAULT_REGION": version.function.region,
-        "AWS_EXECUTION_ENV": f"AWS_Lambda_{version.runtime}",
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_{version.runtime or 'Image'}",
         "AWS_LAMBDA_FUNCTION_NAME": version.function.name,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(version.memory_size_mb),
         "AWS_LAMBDA_FUNCTION_VERSION": version.version,
@@ -56,6 +55,8 @@ def function_variables(
         "_AWS_XRAY_DAEMON_ADDRESS": "169.254.79.129",
         "_AWS_XRAY_DAEMON_PORT": "2000",
     }
+    if version.image is None:
+        values["_HANDLER"] = version.handler
     # These may be set by the function.
     values.setdefault("TZ", ":UTC")
     values.setdefault("LANG", "en_US.UTF-8")

@@ -16,6 +16,8 @@ from midge.api.services import ApiServices, CallContext, S3Error
 from midge.blobs.memory import MemoryBlobs
 from midge.blobs.packages import Packages
 from midge.clock import VirtualClock
+from midge.images.egress import Egress
+from midge.images.images import Images
 from midge.invoke.pool import ProvisionedEnvironments
 from midge.model.errors import ServiceError, invalid_parameter
 from midge.model.functions import Alias, Code, FunctionId, FunctionVersion
@@ -112,6 +114,7 @@ class Bench:
         self.objects: dict[tuple[str, str, str | None], bytes] = {}
         self.limits = Limits()
         self.strict = False
+        self.runs_images = True
         self.context = CONTEXT
         """Who calls, and where."""
         self.api: Api
@@ -128,6 +131,8 @@ class Bench:
             store=self.store,
             blobs=self.blobs,
             packages=self.packages,
+            images=Images(self.directory / "images", Egress(directories=[self.directory]), self.limits),
+            runs_images=self.runs_images,
             router=self.router,
             clock=self.clock,
             limits=self.limits,
@@ -152,6 +157,7 @@ class Bench:
         finally:
             await self.api.close()
             await services.packages.close()
+            await services.images.close()
 
     def run(self, *scenarios: Callable[["Bench"], Awaitable[None]]) -> None:
         """Each scenario in a process life of its own over the same store, blobs and directory."""
