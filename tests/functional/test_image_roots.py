@@ -80,6 +80,16 @@ def test_the_image_is_the_root(shop: Workshop, root: Path) -> None:
     assert parents == names
 
 
+def test_nothing_of_the_former_root_is_left(shop: Workshop, root: Path) -> None:
+    """Of what an environment is prepared with, only its own places are still mounted, and init cannot be looked into."""
+    mounts, of_init = ask(shop, starting(root, "/bin/runtime"), "read /proc/self/mountinfo", "list /proc/1/root")
+    places = [line.split()[4] for line in mounts.splitlines()]
+    devices = {f"/dev/{name}" for name in ("null", "zero", "full", "random", "urandom")}
+    assert set(places) == {"/", "/proc", "/dev", "/tmp", "/etc/hosts", "/etc/resolv.conf"} | devices
+    assert places.count("/") == 1
+    assert of_init == "Permission denied"
+
+
 def test_only_tmp_can_be_written(shop: Workshop, root: Path) -> None:
     """The image is read-only, /tmp is the environment's own, and devices cannot be made."""
     written = ask(
