@@ -47,6 +47,25 @@ SECTIONS = {
 }
 
 
+RUNTIMES = """
+## [runtimes.\"NAME\"]
+
+One of AWS's managed runtimes, such as `python3.12`; only in the file.
+`image` names a container image, in any of the forms that `ImageUri` takes, that is the root of this runtime's environments in the place of this machine's interpreter and programs: AWS's own base images, for instance.
+It is pulled when midge starts, and may come from where `[images]` allows.
+What it starts with is its own entry point, given the function's handler; for `provided` runtimes it is the function's `bootstrap`.
+
+```toml
+[runtimes."python3.12"]
+image = "oci-archive:/images/python-3.12.tar"
+```
+
+| key | kind | default | variable |
+| --- | --- | --- | --- |
+| `image` | text | `""` | |
+"""
+
+
 def reference() -> str:
     """The whole page."""
     parts = [HEAD]
@@ -57,6 +76,8 @@ def reference() -> str:
         for key, (kind, default) in table.items():
             variable = f"{PREFIX}{section}_{key}".upper()
             parts.append(f"| `{key}` | {_kind(kind)} | `{_toml(default)}` | `{variable}` |\n")
+        if section == "images":
+            parts.append(RUNTIMES)
     return "".join(parts)
 
 

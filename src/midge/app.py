@@ -37,7 +37,9 @@ from midge.http.relay import Relay
 from midge.http.routes import Routes
 from midge.http.s3_objects import S3Objects
 from midge.images.egress import CredentialsError, Egress, read_credentials
+from midge.images.errors import ImageError
 from midge.images.images import Images
+from midge.images.layers import prepare_for_packages
 from midge.invoke.concurrency import ConcurrencyBook
 from midge.invoke.environment import Platform
 from midge.invoke.pools import EnvironmentPools
@@ -49,12 +51,13 @@ from midge.observe.log_files import LogDirectory
 from midge.observe.logging import configure
 from midge.observe.logs import LogWriter
 from midge.observe.metrics import Metrics
-from midge.runtimes.catalogue import Catalogue, discover, node_modules_directory
+from midge.runtimes.catalogue import discover, node_modules_directory
+from midge.runtimes.imaged import ImagedCatalogue, root_of
 from midge.sandbox import rootless
 from midge.sandbox.cgroups.discovery import open_cgroups
 from midge.sandbox.cgroups.port import unique_name
 from midge.sandbox.namespaces import NamespaceSandbox
-from midge.sandbox.port import Sandbox
+from midge.sandbox.port import RootImage, Sandbox
 from midge.sandbox.process import ProcessSandbox
 from midge.store.errors import StoreError
 from midge.store.lock import DirectoryLock
@@ -131,7 +134,7 @@ class _Execution:
 
     router: Router
     pools: EnvironmentPools
-    catalogue: Catalogue
+    catalogue: ImagedCatalogue
     metrics: Metrics
     ids: RequestIds
     clock: Clock
@@ -144,7 +147,8 @@ async def _open(config: Config, stack: AsyncExitStack, *, isolated: bool) -> Lis
     kept = await _open_kept(config, stack, clock)
     moto = Moto(config.data_dir / "moto.log", config.limits, account=config.aws.account)
     stack.push_async_callback(moto.close)
-    execution = _open_execution(config, stack, clock, kept, listeners, isolated=isolated)
+    imaged = await _runtime_images(config, kept.images, isolated=isolated)
+    execution = _open_execution(config, stack, clock, kept, listeners, imaged, isolated=isolated)
     code_links = CodeLinks(kept.secret, clock, config.limits)
     services = ApiServices(
         store=kept.store,
@@ -206,15 +210,42 @@ def _egress(config: Config) -> Egress:
     return Egress(settings.registries, directories, credentials)
 
 
+async def _runtime_images(config: Config, images: Images, *, isolated: bool) -> dict[str, RootImage]:
+    """The images that runtimes have as their roots, pulled. Raises StartError."""
+    roots: dict[str, RootImage] = {}
+    for name, runtime in config.runtimes.items():
+        if not runtime.image:
+            continue
+        if not isolated:
+            raise StartError(f"the runtime {name} is to be an image, which needs the namespaces sandbox")
+        try:
+            image = await images.resolve(runtime.image)
+            images.hold(image.root)
+            place = await images.unpacked(image)
+            prepare_for_packages(place)
+        except (ImageError, OSError) as error:
+            raise StartError(f"the image of the runtime {name} cannot be had: {error}") from error
+        roots[name] = root_of(image, place)
+    return roots
+
+
 def _open_execution(
-    config: Config, stack: AsyncExitStack, clock: Clock, kept: _Kept, listeners: list[Listener], *, isolated: bool
+    config: Config,
+    stack: AsyncExitStack,
+    clock: Clock,
+    kept: _Kept,
+    listeners: list[Listener],
+    imaged: Mapping[str, RootImage],
+    *,
+    isolated: bool,
 ) -> _Execution:
     """``listeners`` will hold the one that serves the AWS endpoint inside environments as well."""
-    catalogue = discover(
+    found = discover(
         python_preload=config.python.preload,
         python_stock_transport=config.python.transport == "stock",
         node_modules=node_modules_directory(),
     )
+    catalogue = ImagedCatalogue(found, imaged)
     sandbox = _sandbox(config, catalogue, clock, listeners, isolated=isolated)
     stack.push_async_callback(sandbox.close)
     metrics, ids = Metrics(clock.monotonic), RequestIds()
@@ -264,7 +295,7 @@ def _listener(
 
 
 def _sandbox(
-    config: Config, catalogue: Catalogue, clock: Clock, listeners: list[Listener], *, isolated: bool
+    config: Config, catalogue: ImagedCatalogue, clock: Clock, listeners: list[Listener], *, isolated: bool
 ) -> Sandbox:
     """The sandbox in force. ``listeners`` holds, once it is made, the one that serves the endpoint inside as well."""
     limits = config.limits

@@ -18,6 +18,8 @@ import msgspec
 from midge.model.limits import Limits
 
 PREFIX = "MIDGE_"
+_BY_NAME = "runtimes"
+"""The section whose tables are named by whoever writes the file."""
 
 
 class ConfigError(Exception):
@@ -62,6 +64,12 @@ class Images(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     auth_file: str = ""
 
 
+class Runtime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One of AWS's runtimes, in the file alone: ``[runtimes."python3.12"]``."""
+
+    image: str = ""
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that can be set."""
 
@@ -70,6 +78,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     sandbox: Sandbox = msgspec.field(default_factory=Sandbox)
     python: Python = msgspec.field(default_factory=Python)
     images: Images = msgspec.field(default_factory=Images)
+    runtimes: dict[str, Runtime] = msgspec.field(default_factory=dict[str, Runtime])
+    """By AWS's names. Its keys cannot be overridden by variables: names of runtimes have dots."""
     limits: Limits = msgspec.field(default_factory=Limits)
 
     @property
@@ -83,6 +93,8 @@ def keys() -> dict[str, dict[str, tuple[Any, Any]]]:
     sections: dict[str, dict[str, tuple[Any, Any]]] = {}
     for section in msgspec.structs.fields(Config):
         value: Any = getattr(defaults, section.name)
+        if section.name == _BY_NAME:
+            continue
         fields = dataclasses.fields(value) if isinstance(value, Limits) else msgspec.structs.fields(section.type)
         sections[section.name] = {field.name: (field.type, getattr(value, field.name)) for field in fields}
     return sections
@@ -140,6 +152,8 @@ def _from_environment(environment: Mapping[str, str]) -> list[tuple[str, str, An
 def _refuse_unknown(tables: Mapping[str, Mapping[str, Any]]) -> None:
     known = keys()
     for section, table in tables.items():
+        if section == _BY_NAME:
+            continue  # msgspec tells of it
         if section not in known:
             raise ConfigError(f"configuration: no section [{section}]; there are {', '.join(known)}")
         for key in table:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from functional.server import ROLE, Midge, free_port
+from functional.server import ROLE, Midge, free_port, make_zip
 from harness import oci
 from harness.image_runtime import image_runtime
 from harness.oci import Image, Registry, directory, file, layer, link
@@ -236,6 +236,67 @@ def test_function_code_cannot_use_images_to_look_around(midge: Midge, tmp_path: 
     for uri in (f"oci:{tmp_path}/secret", "oci-archive:/etc/shadow", "169.254.169.254/latest:v", "10.0.0.1:80/app:v"):
         with pytest.raises(client.exceptions.InvalidParameterValueException, match="midge may not"):
             client.create_function(FunctionName="spy", PackageType="Image", Role=ROLE, Code={"ImageUri": uri})
+
+
+def test_a_managed_runtime_may_be_an_image(start_midge: Callable[..., Midge], place: Path, tmp_path: Path) -> None:
+    """By configuration a zip and its layers run in an image, whose entry point gets the handler; also after a restart."""
+    names = {"python": made("python"), "provided": made("provided")}
+    layout = oci.write_layout(place / "runtimes", names)
+    config = tmp_path / "midge.toml"
+    config.write_text(
+        f'[images]\ndirectories = ["{place}"]\n'
+        f'[runtimes."python3.13"]\nimage = "oci:{layout}:python"\n[runtimes."provided.al2023"]\nimage = "oci:{layout}:provided"\n'
+    )
+    bootstrap = make_zip({"bootstrap": image_runtime(), "own": b"own"}, executable=("bootstrap",))
+    for life in range(2):
+        midge = start_midge(data_dir=tmp_path / "data", options=["--config", str(config)])
+        client = midge.client()
+        if life == 0:
+            layer_arn = client.publish_layer_version(
+                LayerName="l", Content={"ZipFile": make_zip({"shared": b"layer"})}
+            )["LayerVersionArn"]
+            zipped = {"ZipFile": make_zip({"app.py": "x = 1"})}
+            client.create_function(
+                FunctionName="managed",
+                Runtime="python3.13",
+                Handler="app.handler",
+                Role=ROLE,
+                Code=zipped,
+                Layers=[layer_arn],
+            )
+            client.create_function(
+                FunctionName="own", Runtime="provided.al2023", Handler="h", Role=ROLE, Code={"ZipFile": bootstrap}
+            )
+        for name in ("managed", "own"):
+            client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
+
+        def ask(name: str, event: str, client: Any = client) -> Any:
+            answer = client.invoke(FunctionName=name, Payload=json.dumps(event))
+            return json.loads(answer["Payload"].read())
+
+        assert ask("managed", "argv") == "/entry app.handler"
+        assert ask("managed", "read /var/task/app.py") == "x = 1"
+        assert ask("managed", "read /opt/shared") == "layer"
+        assert ask("managed", "read /keep") == "python"
+        assert [ask("managed", f"env {name}") for name in ("_HANDLER", "OWN", "AWS_EXECUTION_ENV")] == [
+            "app.handler",
+            "image",
+            "AWS_Lambda_python3.13",
+        ]
+        assert ask("managed", "write /var/task/x") == "Read-only file system"
+        assert ask("own", "argv") == "/var/task/bootstrap"
+        assert [ask("own", f"read {path}") for path in ("/var/task/own", "/keep")] == ["own", "provided"]
+        midge.stop()
+
+
+def test_a_runtime_s_image_that_cannot_be_had_keeps_midge_from_starting(
+    start_midge: Callable[..., Midge], tmp_path: Path
+) -> None:
+    """A wrong image in the configuration is told at start, by the runtime's name."""
+    config = tmp_path / "midge.toml"
+    config.write_text('[runtimes."python3.13"]\nimage = "oci:/nowhere"\n')
+    with pytest.raises(RuntimeError, match=r"the image of the runtime python3\.13 cannot be had"):
+        start_midge(options=["--config", str(config)])
 
 
 @contextlib.contextmanager

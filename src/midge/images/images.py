@@ -57,15 +57,22 @@ class Images:
         self._askers = ThreadPoolExecutor(limits.image_pulls, thread_name_prefix="midge-image-names")
         self._halts: set[Halt] = set()
         self._whole: set[str] = set()
+        self._held: set[str] = set()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def sweep(self, wanted: Collection[str]) -> None:
         """Remove what was left half done and whatever is not ``wanted``, by name."""
-        self._whole = await asyncio.get_running_loop().run_in_executor(self._pullers, self._sweep, frozenset(wanted))
+        self._whole = await asyncio.get_running_loop().run_in_executor(
+            self._pullers, self._sweep, frozenset(wanted) | self._held
+        )
 
     async def resolve(self, uri: str) -> FunctionImage:
         """What ``uri`` means now. Raises ImageError."""
         return await self._run(self._askers, self._limits.image_resolve_seconds, self._resolve, uri)
+
+    def hold(self, root: str) -> None:
+        """Keep the root of that name for good, whoever uses it."""
+        self._held.add(root)
 
     def path(self, root: str) -> Path:
         """Where the root of that name is, or will be."""
@@ -86,7 +93,9 @@ class Images:
         return self._directory / name
 
     async def remove(self, name: str) -> None:
-        """Remove the root of that name; harmless if there is none. It must not be in use."""
+        """Remove the root of that name, unless it is held; harmless if there is none. It must not be in use."""
+        if name in self._held:
+            return
         lock = self._locks.setdefault(name, asyncio.Lock())
         async with lock:
             self._whole.discard(name)
@@ -141,6 +150,9 @@ class Images:
         )
 
     def _pull(self, halt: Halt, image: FunctionImage) -> None:
+        if (self._directory / image.root).is_dir():
+            return  # it has had its name since it was whole
+        self._directory.mkdir(parents=True, exist_ok=True)
         place = self._directory / (_TEMPORARY + secrets.token_hex(8))
         place.mkdir(mode=0o755)
         try:

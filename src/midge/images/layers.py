@@ -306,6 +306,15 @@ def prepare_places(root: Path) -> None:
             place.chmod(0o644)
 
 
+def prepare_for_packages(root: Path) -> None:
+    """See that there are the directories that a function's package and layers are mounted on. Raises OSError."""
+    for name in ("var/task", "opt"):
+        place = root / name
+        if place.resolve() != place:
+            raise NotADirectoryError(f"{name} of the image is a link, and packages cannot be mounted there")
+        place.mkdir(0o755, parents=True, exist_ok=True)
+
+
 def _remove_any(place: Path) -> None:
     if place.is_dir() and not place.is_symlink():
         remove_tree(place)

@@ -16,6 +16,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,8 @@ class NamespaceSandbox:
                 program = self._programs[runtime]
             except KeyError:
                 raise SandboxError(f"this machine has no {runtime}") from None
+            if program.image is not None:
+                return await self._line(IMAGE, task_root)
             loop = asyncio.get_running_loop()
             loaded = await loop.run_in_executor(self._thread, program.profits, task_root)
             key = (runtime, bool(loaded))
@@ -128,6 +131,7 @@ class NamespaceSandbox:
 
     async def start(self, request: StartRequest) -> SandboxedEnvironment:
         line = await self._line(request.runtime, request.task_root)
+        request = replace(request, image=self._image_of(request))
         late = line.program.starts_late(request.environment)
         assignment = await self._assignment(line.program, request, late)
         for _ in range(self._limits.stems_after_burst + 1):
@@ -164,10 +168,19 @@ class NamespaceSandbox:
             "data_limit_bytes": self._data_limit_bytes(request),
         }
 
+    def _image_of(self, request: StartRequest) -> RootImage | None:
+        """The image that is the root: the function's, or its runtime's."""
+        program = None if request.image is not None else self._programs.get(request.runtime)
+        if program is None or program.image is None:
+            return request.image
+        starts = program.command_for(*request.packages()) or (*program.image.command, request.handler)
+        return replace(program.image, command=starts, with_package=True)
+
     async def _image_assignment(self, image: RootImage, request: StartRequest) -> dict[str, Any]:
         own = {name: value for name, value in self._own_variables().items() if name not in _OF_RUNTIMES}
         environment = {"PATH": DEFAULT_PATH, **image.environment, **own, **request.environment}
-        await asyncio.get_running_loop().run_in_executor(self._thread, check_launch, image, environment)
+        if not image.with_package:
+            await asyncio.get_running_loop().run_in_executor(self._thread, check_launch, image, environment)
         return {
             "task_root": image.working_directory or "/",
             "environment": environment,
@@ -176,10 +189,11 @@ class NamespaceSandbox:
         }
 
     def _place_of(self, request: StartRequest) -> dict[str, Any]:
-        of_image = request.image is not None
+        root = "" if request.image is None else IMAGE_PLACE
+        places = [f"{root}{place}" for place in (TASK_ROOT, LAYERS_ROOT)]
         return {
-            "mounts": [IMAGE_PLACE] if of_image else [TASK_ROOT, LAYERS_ROOT][: len(request.roots())],
-            "root": IMAGE_PLACE if of_image else None,
+            "mounts": ([root, *places] if root else places)[: len(request.roots())],
+            "root": root or None,
             "ephemeral_storage_mb": request.ephemeral_storage_mb,
             "resize": request.ephemeral_storage_mb != EPHEMERAL_STORAGE_MB,
             "data_limit_bytes": self._data_limit_bytes(request),

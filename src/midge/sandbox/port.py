@@ -45,6 +45,8 @@ class RootImage:
     working_directory: str
     environment: Mapping[str, str]
     """The image's own variables; those of the function override them."""
+    with_package: bool = False
+    """Of a managed runtime that is an image: the function's package and layers are mounted in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +64,8 @@ class StartRequest:
     layers_root: Path | None = None
     """The function's layers laid over each other, if it has any: what it sees at /opt."""
     image: RootImage | None = None
-    """Of a function that is an image: its root, which has everything; ``runtime`` is ``program.IMAGE`` then."""
+    """Of a function that is an image: its root, which has everything; ``runtime`` is ``program.IMAGE`` then. Of others the
+    sandbox adds it, where their runtime is an image."""
     environment: Mapping[str, str]
     memory_size_mb: int
     ephemeral_storage_mb: int
@@ -74,9 +77,14 @@ class StartRequest:
     """The runtime process ended, by itself or by ``kill``; called exactly once."""
 
     def roots(self) -> list[Path]:
-        """The directories that the environment sees: its image, or its package and, if it has layers, these."""
-        if self.image is not None:
+        """The directories that the environment sees: of its image, if it has one, of its package and of its layers."""
+        if self.image is not None and not self.image.with_package:
             return [self.image.root]
+        root = [] if self.image is None else [self.image.root]
+        return root + self.packages()
+
+    def packages(self) -> list[Path]:
+        """The directories of its package and, if it has layers, of these."""
         return [self.task_root] if self.layers_root is None else [self.task_root, self.layers_root]
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from midge.sandbox.port import RootImage
+
 TASK_ROOT = "/var/task"
 LAYERS_ROOT = "/opt"
 RUNTIME_DIRECTORY = "/var/runtime"
@@ -98,6 +100,9 @@ class Program:
     preload: tuple[str, ...] = ()
     """Modules that a second kind of zygote imports as well, for functions that mention them."""
     waiting_arguments: tuple[str, ...] = ()
+    image: RootImage | None = None
+    """An image that is the root in the place of the layout; without a command of the program's own its entry point, with
+    the handler behind it, is started."""
     early_variables: tuple[str, ...] = ("LD_",)
 
     @property
