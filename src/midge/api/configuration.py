@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from midge.api import images
+from midge.api import images, tenancy
 from midge.api.members import is_empty
 from midge.model.functions import FunctionId, FunctionVersion, Logging
 
@@ -51,6 +51,7 @@ def render(version: FunctionVersion, qualifier: str | None = None) -> dict[str, 
         "ConfigSha256": config_sha256(version),
         **_render_state(version),
         "PackageType": "Zip" if version.image is None else "Image",
+        "TenancyConfig": tenancy.render(version),
         "ImageConfigResponse": images.render_config(version),
         "Architectures": [version.architecture],
         "EphemeralStorage": {"Size": version.ephemeral_storage_mb},

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from midge.api import checks, code_signing, configuration, images, listing, members, states
+from midge.api import checks, code_signing, configuration, images, listing, members, states, tenancy
 from midge.api.code_source import fetch_code
 from midge.api.control_plane import ControlPlane, new_revision
 from midge.api.function_layers import check_sizes, layers_named
@@ -89,6 +89,7 @@ def _new_latest(
         code=code,
         layers=layers,
         logging=configuration.default_logging(function),
+        tenant_isolation=tenancy.isolation_of(values),
         revision_id=new_revision(),
         last_modified=plane.now(),
     )

@@ -91,7 +91,7 @@ CREATE_FUNCTION: Rules = {
     "Tags": ENFORCED,
     "CodeSigningConfigArn": ENFORCED,
     "Architectures": Rule(Treatment.KEPT, (["x86_64"],)),
-    "TenancyConfig": REFUSED,
+    "TenancyConfig": ENFORCED,
 }
 UPDATE_FUNCTION_CONFIGURATION: Rules = {**_CONFIGURATION, "RevisionId": ENFORCED}
 UPDATE_FUNCTION_CODE: Rules = {

@@ -295,9 +295,8 @@ OPERATIONS: Mapping[str, Operation] = {
 }
 ANSWERED_BY_THE_LISTENER: Mapping[str, Rules] = {
     "Invoke": {
-        **enforced("FunctionName", "Qualifier", "InvocationType", "LogType", "ClientContext", "Payload"),
+        **enforced("FunctionName", "Qualifier", "InvocationType", "LogType", "ClientContext", "Payload", "TenantId"),
         "DurableExecutionName": members.REFUSED,
-        "TenantId": members.REFUSED,
     },
 }
 """Operations that never come here: the data plane, ``midge.api.invocations``."""

@@ -10,6 +10,11 @@ from midge.invoke.outcome import Done
 class InvocationPool(Protocol):
     """Where invocations of one function version go."""
 
+    @property
+    def per_tenant(self) -> bool:
+        """Whether an invocation has to name its tenant; else it must not."""
+        ...
+
     def submit(self, invocation: "Invocation") -> None:
         """Run it now or when an environment is free. Raises ServiceError when it may not even wait."""
         ...
@@ -48,6 +53,7 @@ class Invocation(msgspec.Struct):
     tail: bool = False
     client_context: bytes | None = None
     cognito_identity: bytes | None = None
+    tenant_id: bytes | None = None
 
     def event_head(self, deadline_ms: int) -> bytes:
         """The head of the HTTP response that carries this event to a runtime."""
@@ -62,4 +68,6 @@ class Invocation(msgspec.Struct):
             head += b"Lambda-Runtime-Client-Context: %b\r\n" % self.client_context
         if self.cognito_identity is not None:
             head += b"Lambda-Runtime-Cognito-Identity: %b\r\n" % self.cognito_identity
+        if self.tenant_id is not None:
+            head += b"Lambda-Runtime-Aws-Tenant-Id: %b\r\n" % self.tenant_id
         return head + b"\r\n"

@@ -115,6 +115,8 @@ class FunctionVersion:
     ephemeral_storage_mb: int = 512
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     architecture: str = "x86_64"
+    tenant_isolation: str = ""
+    """``PER_TENANT``, or nothing; fixed when the function is created."""
     layers: tuple[FunctionLayer, ...] = ()
     """In the order in which they are laid over each other: of two that have the same file the later one's counts."""
     image: FunctionImage | None = None

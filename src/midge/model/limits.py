@@ -36,6 +36,8 @@ class Limits:
     """On one resource."""
     event_source_filters: int = 5
     """On one event source mapping; AWS raises it to 10 on request."""
+    tenant_environments: int = 2_500
+    """Of one version of a function with tenant isolation, idle ones included: AWS's for 1,000 concurrent executions."""
     init_seconds: float = 10.0
     files_per_environment: int = 1_024
     processes_per_environment: int = 1_024

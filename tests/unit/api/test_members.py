@@ -22,7 +22,6 @@ TABLES = {
 SAMPLES: dict[str, Any] = {
     "PublishTo": "LATEST_PUBLISHED",
     "SnapStart": {"ApplyOn": "PublishedVersions"},
-    "TenancyConfig": {"TenantIsolationMode": "PER_TENANT"},
     "CapacityProviderConfig": {"LambdaManagedInstancesCapacityProviderConfig": {"CapacityProviderArn": "a"}},
     "DurableConfig": {"ExecutionTimeout": 60},
     "RuntimeConfig": {"RuntimeArn": "a"},
