@@ -191,7 +191,7 @@ async def _open_kept(config: Config, stack: AsyncExitStack, clock: Clock) -> _Ke
     stack.push_async_callback(blobs.close)
     packages = Packages(data / "packages", blobs, limits)
     stack.push_async_callback(packages.close)
-    images = Images(data / "images", _egress(config), limits)
+    images = Images(data / "images", _egress(config), limits, apart=True)
     stack.push_async_callback(images.close)
     directory = LogDirectory(
         data / "logs", stream_file_bytes=limits.log_stream_file_bytes, directory_bytes=limits.log_directory_bytes

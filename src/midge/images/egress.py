@@ -35,10 +35,11 @@ class Egress:
         directories: Sequence[Path] = (),
         credentials: Mapping[str, str] | None = None,
     ) -> None:
+        self.registries = tuple(registries)
+        self.directories = tuple(directories)
+        self.all_credentials = dict(credentials or {})
         self._plain = tuple(name.removeprefix(_PLAIN).lower() for name in registries if name.startswith(_PLAIN))
         self._secure = tuple(name.lower() for name in registries if not name.startswith(_PLAIN))
-        self._directories = tuple(directories)
-        self._credentials = dict(credentials or {})
 
     def scheme(self, host: str) -> str:
         """How to speak to a registry."""
@@ -56,12 +57,12 @@ class Egress:
 
     def credentials(self, host: str) -> str | None:
         """``user:password`` for a registry, if there is one."""
-        return self._credentials.get(host)
+        return self.all_credentials.get(host)
 
     def local(self, path: str) -> Path:
         """Where a local image really is. Raises ImageError unless it may be read."""
         real = Path(os.path.realpath(path))
-        if not any(real.is_relative_to(os.path.realpath(directory)) for directory in self._directories):
+        if not any(real.is_relative_to(os.path.realpath(directory)) for directory in self.directories):
             raise ImageError(
                 Trouble.NOT_ALLOWED, f"midge may not read {path}: it is not below any of its setting images.directories"
             )

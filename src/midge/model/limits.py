@@ -85,6 +85,8 @@ class Limits:
     """How long a caller waits for a registry to say which image a name means."""
     image_pull_seconds: float = 900.0
     """For all layers of an image."""
+    image_resolutions: int = 8
+    """Questions to registries at once; further ones wait."""
     image_pulls: int = 2
     """At once; further ones wait."""
     registry_seconds: float = 20.0

@@ -32,9 +32,11 @@ def with_images(
     egress: Egress | None = None,
     limits: Limits | None = None,
     keep: Iterable[str] = (),
+    *,
+    apart: bool = False,
 ) -> T:
     async def main() -> T:
-        images = Images(place / "images", egress or Egress(directories=[place]), limits or Limits())
+        images = Images(place / "images", egress or Egress(directories=[place]), limits or Limits(), apart=apart)
         await images.sweep(set(keep))
         try:
             return await work(images)
@@ -44,7 +46,9 @@ def with_images(
     return asyncio.run(main())
 
 
-def trouble_of(place: Path, uri: str, egress: Egress | None = None, limits: Limits | None = None) -> Trouble:
+def trouble_of(
+    place: Path, uri: str, egress: Egress | None = None, limits: Limits | None = None, *, apart: bool = False
+) -> Trouble:
     """What is wrong with an image; nothing of it is left behind."""
 
     async def work(images: Images) -> Trouble:
@@ -52,7 +56,7 @@ def trouble_of(place: Path, uri: str, egress: Egress | None = None, limits: Limi
             await images.unpacked(await images.resolve(uri))
         return caught.value.trouble
 
-    found = with_images(place, work, egress, limits)
+    found = with_images(place, work, egress, limits, apart=apart)
     assert list((place / "images").iterdir()) == []
     return found
 
@@ -73,7 +77,8 @@ def everywhere(place: Path) -> Generator[list[str]]:
         ]
 
 
-def test_an_image_is_the_same_from_wherever_it_comes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("apart", [False, True])
+def test_an_image_is_the_same_from_wherever_it_comes(apart: bool, tmp_path: Path) -> None:
     """Registry, layout and archives give the same root and the same settings, and what was resolved can be found again."""
 
     async def work(images: Images) -> None:
@@ -96,7 +101,7 @@ def test_an_image_is_the_same_from_wherever_it_comes(tmp_path: Path) -> None:
             assert not root.exists()
 
     with everywhere(tmp_path) as uris:
-        with_images(tmp_path, work)
+        with_images(tmp_path, work, apart=apart)
 
 
 def test_layers_are_unpacked_once(tmp_path: Path) -> None:
@@ -182,6 +187,55 @@ def test_content_is_verified(name: str, tmp_path: Path) -> None:
         assert trouble_of(tmp_path, f"{registry.address}/app:v") is Trouble.INVALID
         registry.changed = lambda data: LIES[name](data) if data.startswith(b"\x1f\x8b") else data
         assert trouble_of(tmp_path, f"{registry.address}/app:v") is Trouble.INVALID
+
+
+def test_a_process_apart_tells_what_went_wrong(tmp_path: Path) -> None:
+    """An image's fault keeps its name on the way between the processes, credentials get there, a machine's error too."""
+    with oci.serving([("v", MADE)]) as registry:
+        uri = f"{registry.address}/app:v"
+        registry.token = "t0ken"
+        egress = Egress(credentials={registry.address: "user:secret"})
+
+        async def pull(images: Images) -> None:
+            await images.unpacked(await images.resolve(uri))
+
+        with_images(tmp_path / "a", pull, egress, apart=True)
+        layers = [key for key in MADE.blobs if key != oci.digest(MADE.config)]
+        registry.changed = lambda data: data[::-1] if data.startswith(b"\x1f\x8b") else data
+        assert trouble_of(tmp_path / "b", uri, egress, apart=True) is Trouble.INVALID
+        registry.changed = None
+        del registry.blobs[layers[1]]
+        assert trouble_of(tmp_path / "b", uri, egress, apart=True) is Trouble.MISSING
+
+
+def test_a_process_apart_is_ended(tmp_path: Path) -> None:
+    """A pull that hangs in another process is given up in time, and called off at once; nothing of it is left."""
+    with oci.serving([("v", MADE)]) as registry:
+        answer, asked = threading.Event(), threading.Event()
+
+        def hang(data: bytes) -> bytes:
+            if data.startswith(b"\x1f\x8b"):
+                asked.set()
+                answer.wait()
+            return data
+
+        registry.changed = hang
+        uri = f"{registry.address}/app:v"
+        try:
+            assert trouble_of(tmp_path, uri, limits=Limits(image_pull_seconds=0.5), apart=True) is Trouble.UNAVAILABLE
+
+            async def call_off(images: Images) -> None:
+                asked.clear()
+                pulling = asyncio.get_running_loop().create_task(images.unpacked(await images.resolve(uri)))
+                await asyncio.get_running_loop().run_in_executor(None, asked.wait)
+                pulling.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await pulling
+
+            with_images(tmp_path, call_off, apart=True)
+        finally:
+            answer.set()
+    assert list((tmp_path / "images").iterdir()) == []
 
 
 def test_a_manifest_is_verified(tmp_path: Path) -> None:
