@@ -89,12 +89,14 @@ class Unpacker:
             stream.expect_content()
             while source.read(PIECE_BYTES):  # what is behind the tar's end belongs to the digest
                 self._halt.check()
-        except (tarfile.TarError, PathError, *UNPACKING_ERRORS, UnicodeError) as error:
-            raise _invalid(str(error)) from error
+        except (ImageError, PathError, *UNPACKING_ERRORS) as error:
+            raise error if isinstance(error, ImageError) else _invalid(str(error)) from error
         except OSError as error:
             if error.errno not in _NOT_POSSIBLE:
                 raise
             raise _invalid(f"{_shown(str(error.filename))}: {error.strerror}") from error
+        except Exception as error:  # tarfile knows more ways to fail at a damaged header than it has errors of its own
+            raise _invalid(f"its tar cannot be read: {error or type(error).__name__}") from error
         for directory, seconds in self._times.items():
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 os.utime(directory, (seconds, seconds), follow_symlinks=False)

@@ -113,7 +113,9 @@ class ArchiveFiles:
             try:
                 with tarfile.open(fileobj=cast("BinaryIO", guarded), mode="r:", errors="surrogateescape") as tar:
                     self._look(tar, guarded, limits)
-            except (tarfile.TarError, EOFError, UnicodeError) as error:
+            except OSError:
+                raise
+            except Exception as error:  # tarfile knows more ways to fail at a damaged header than errors of its own
                 raise ImageError(Trouble.INVALID, f"{path} is no tar that is not compressed: {error}") from error
 
     def _look(self, tar: tarfile.TarFile, guarded: _Guarded, limits: Limits) -> None:
@@ -203,14 +205,14 @@ class DockerArchiveSource:
     def document(self, digest: str | None) -> Document:
         entry = self._entry(digest)
         config = self._read(str(entry.get("Config")))
-        layers = entry.get("Layers")
+        layers = [str(name) for name in _values(entry.get("Layers"))]
         diff_ids = read_settings(config).diff_ids
-        if not isinstance(layers, list) or len(cast("list[Any]", layers)) != len(diff_ids):
+        if len(layers) != len(diff_ids):
             raise ImageError(Trouble.INVALID, f"{self._reference} does not say which of its files are the layers")
         config_digest = f"sha256:{hashlib.sha256(config).hexdigest()}"
         self._names = {
             config_digest: str(entry["Config"]),
-            **dict(zip(diff_ids, map(str, cast("list[Any]", layers)), strict=True)),
+            **dict(zip(diff_ids, layers, strict=True)),
         }
         manifest = {
             "schemaVersion": 2,
@@ -230,7 +232,8 @@ class DockerArchiveSource:
         if wanted is not None:
             entries = [entry for entry in entries if self._config_digest(entry) == wanted]
         elif tag is not None:
-            entries = [entry for entry in entries if tag in (entry.get("RepoTags") or ())]
+            names = [{_familiar(str(name)) for name in _values(entry.get("RepoTags"))} for entry in entries]
+            entries = [entry for entry, called in zip(entries, names, strict=True) if _familiar(tag) in called]
         if len(entries) != 1:
             raise ImageError(
                 Trouble.MISSING, f"{self._reference} has {len(entries)} images of that name; say which one by :name:tag"
@@ -253,6 +256,11 @@ class DockerArchiveSource:
 
 _PLAIN_LAYER = "application/vnd.oci.image.layer.v1.tar"
 _DOCUMENT_TYPES = frozenset((*INDEX_TYPES, *MANIFEST_TYPES))
+
+
+def _familiar(name: str) -> str:
+    """A name as Docker shows it; skopeo writes out what Docker leaves out."""
+    return name.removeprefix("docker.io/").removeprefix("library/")
 
 
 def _blob_name(digest: str) -> str:
@@ -281,6 +289,9 @@ def _object(data: bytes) -> Mapping[str, Any]:
     return _mapping(_json(data))
 
 
+def _values(value: Any) -> list[Any]:
+    return cast("list[Any]", value) if isinstance(value, list) else []
+
+
 def _objects(value: Any) -> list[Mapping[str, Any]]:
-    entries = cast("list[Any]", value) if isinstance(value, list) else []
-    return [cast("Mapping[str, Any]", entry) for entry in entries if isinstance(entry, dict)]
+    return [cast("Mapping[str, Any]", entry) for entry in _values(value) if isinstance(entry, dict)]

@@ -14,6 +14,8 @@ from typing import TypeVar
 import pytest
 from harness import oci
 from harness.oci import file, layer
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from midge.images.egress import Egress
 from midge.images.errors import ImageError, Trouble
@@ -401,6 +403,52 @@ def test_what_cannot_be_found_has_its_error(uri: str, trouble: Trouble, tmp_path
     assert trouble_of(tmp_path, uri.format(place=tmp_path)) is trouble
 
 
+WORDS = [
+    "manifests",
+    "mediaType",
+    "digest",
+    "annotations",
+    "Config",
+    "RepoTags",
+    "Layers",
+    "org.opencontainers.image.ref.name",
+]
+SCALARS = (
+    st.none()
+    | st.integers()
+    | st.sampled_from([oci.MANIFEST, oci.INDEX, MADE.digest, "c.json", "l.tar", "v", "sha256:x", "../x"])
+)
+ANY = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS), inner, max_size=4),
+    max_leaves=10,
+)  # fmt: skip
+
+
+@settings(max_examples=80, deadline=None)
+@given(ANY)
+def test_any_index_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, document: object) -> None:
+    """Whatever stands in the index of a layout or in a docker archive's list, the answer is an image or an ImageError."""
+    place = tmp_path_factory.mktemp("any")
+    layout = oci.write_layout(place / "layout", {"v": MADE})
+    text = json.dumps(document).encode()
+    (layout / "index.json").write_bytes(text)
+    entries = [file("manifest.json", text), file("c.json", MADE.config), file("l.tar", LOWER)]
+    (place / "docker.tar").write_bytes(layer(*entries))
+
+    async def work(images: Images) -> None:
+        for uri in (
+            f"oci:{layout}",
+            f"oci:{layout}:v",
+            f"docker-archive:{place}/docker.tar",
+            f"docker-archive:{place}/docker.tar:v",
+        ):
+            with contextlib.suppress(ImageError):
+                await images.resolve(uri)
+
+    with_images(place, work)
+
+
 def test_links_of_a_layout_are_not_followed(tmp_path: Path) -> None:
     """A layout cannot make midge read a file elsewhere by a link in the place of a blob, nor hang on a pipe."""
     place = oci.write_layout(tmp_path / "layout", {"one": MADE})
@@ -411,3 +459,11 @@ def test_links_of_a_layout_are_not_followed(tmp_path: Path) -> None:
     index.unlink()
     os.mkfifo(index)
     assert trouble_of(tmp_path, f"oci:{place}") is Trouble.MISSING
+
+
+def test_names_in_a_docker_archive_may_be_written_out(tmp_path: Path) -> None:
+    """skopeo writes the whole name where docker writes a short one; both name the same image."""
+    archive = oci.write_docker_archive(tmp_path / "docker.tar", {"docker.io/library/one": MADE, "two": OTHER})
+    for name in ("one:latest", "docker.io/library/one:latest"):
+        image = with_images(tmp_path, lambda images, name=name: images.resolve(f"docker-archive:{archive}:{name}"))
+        assert image.command == ("x",)

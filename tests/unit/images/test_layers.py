@@ -128,6 +128,21 @@ def long_header(size: int) -> bytes:
     return head.tobuf() + bytes(6 << 20)
 
 
+def extended(headers: str, *, depth: int = 1) -> bytes:
+    """A layer whose one file comes behind so many extended headers with this content."""
+    records = headers.encode()
+    head = tarfile.TarInfo("x")
+    head.type, head.size = tarfile.XHDTYPE, len(records)
+    return (head.tobuf() + records + bytes(-len(records) % 512)) * depth + layer(file("a", b"x" * 600))
+
+
+def record(name: str, value: str) -> str:
+    """One record of an extended header."""
+    text = f" {name}={value}\n"
+    size = len(text) + 2
+    return f"{size}{text}" if len(f"{size}{text}") == size else f"{size + 1}{text}"
+
+
 SMALL = Limits(image_files=4, image_path_bytes=64, image_bytes=1 << 20)
 HOSTILE: dict[str, list[bytes]] = {
     "a name that climbs": [layer(file("../outside"))],
@@ -147,6 +162,10 @@ HOSTILE: dict[str, list[bytes]] = {
     "a header that is too long": [long_header(1 << 33)],
     "a sparse file that is too large": [sparse("s", 1 << 32)],
     "a tar that ends early": [layer(file("a", b"x" * 5000))[:2000]],
+    "extended headers of extended headers": [extended(record("comment", "x"), depth=2000)],
+    "a sparse map of words": [extended(record("GNU.sparse.map", "a,b") + record("GNU.sparse.size", "9"))],
+    "a time without end": [extended(record("mtime", "inf"))],
+    "a time that is none": [extended(record("mtime", "nan"))],
     "no tar": [b"no tar at all" * 100],
     "an unknown kind": [layer(special("a", b"Z"), file("b"))],
 }
@@ -234,6 +253,33 @@ def test_no_layers_reach_outside(tmp_path_factory: pytest.TempPathFactory, layer
         assert error.trouble is Trouble.INVALID  # noqa: PT017
     assert shown(place / "outside") == {"a": "untouched"}
     assert sorted(path.name for path in place.iterdir()) == ["outside", "root"]
+
+
+WHOLE = layer(
+    directory("d"), file("d/a", b"x" * 700), link("s", "d/a"), link("h", "d/a", hard=True), file("n" * 120, b"y")
+)
+EDITS = st.lists(st.tuples(st.integers(0, len(WHOLE) - 1), st.binary(min_size=1, max_size=12)), max_size=6)
+
+
+@settings(max_examples=200, deadline=None)
+@given(EDITS, st.integers(0, len(WHOLE)))
+def test_a_damaged_tar_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, edits: list[tuple[int, bytes]], length: int
+) -> None:
+    """Whatever bytes of a tar are changed, and wherever it ends, the answer is a root or the error that is for it."""
+    data = bytearray(WHOLE)
+    for place, piece in edits:
+        data[place : place + len(piece)] = piece
+    for start in range(0, len(data) - 512, 512):  # so that damaged headers are read all the same
+        if bytes(data[start + 257 : start + 262]) == b"ustar":
+            total = sum(data[start : start + 148]) + 8 * 32 + sum(data[start + 156 : start + 512])
+            data[start + 148 : start + 156] = b"%06o\0 " % total
+    where = tmp_path_factory.mktemp("damaged")
+    try:
+        unpack(where, bytes(data[:length] if length % 2 else data))
+    except ImageError as error:
+        assert error.trouble is Trouble.INVALID  # noqa: PT017
+    assert [path.name for path in where.iterdir()] == ["root"]
 
 
 def test_places_of_the_environment_are_made_real(tmp_path: Path) -> None:
