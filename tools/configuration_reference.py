@@ -28,8 +28,10 @@ preload = ["boto3", "requests"]
 """
 
 SECTIONS = {
-    "server": "Where midge listens and keeps what it must not lose.",
-    "aws": "Which account and region callers find.",
+    "server": "Where midge listens and keeps what it must not lose. `domain` is what function URLs end in, and a name by "
+    "which midge may be addressed; names below `localhost` mean this machine.",
+    "aws": "Which account and region callers find. `access_keys` are written as `ID:SECRET`; only function URLs with "
+    "AuthType AWS_IAM look at them so far.",
     "sandbox": "How function code is kept apart from the machine: `namespaces` needs what `midge doctor` looks for, "
     "`process` does not isolate, `auto` takes namespaces where they are to be had.",
     "python": "midge's own Python runtime. `preload` is imported once, before environments are forked; `transport` is how "

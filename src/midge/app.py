@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -21,25 +20,31 @@ import uvloop
 import midge
 from midge.api.code_links import CodeLinks
 from midge.api.dispatch import Api
-from midge.api.invocations import Invocations
+from midge.api.invocations import Invocations, Loader
 from midge.api.services import ApiServices, CallContext
+from midge.auth.credentials import Credentials
 from midge.auth.scope import Scopes
+from midge.auth.sigv4 import Verifier
 from midge.blobs.directory import DirectoryBlobs
 from midge.blobs.packages import Packages
 from midge.clock import Clock, SystemClock
 from midge.config import Config
+from midge.events.deliveries import AwsDeliveries
+from midge.events.dispatcher import Dispatcher
+from midge.events.reports import Reports
+from midge.events.settings import StoredSettings
 from midge.http.code_page import CodePage
 from midge.http.control import ControlPlane
+from midge.http.function_urls import UrlAccess
 from midge.http.heads import rewrite_head
+from midge.http.hosts import HostRules
 from midge.http.internal import InternalPages
 from midge.http.listener import Answerers, Listener
 from midge.http.relay import Relay
 from midge.http.routes import Routes
 from midge.http.s3_objects import S3Objects
-from midge.images.egress import CredentialsError, Egress, read_credentials
-from midge.images.errors import ImageError
+from midge.images.egress import CredentialsError, Egress
 from midge.images.images import Images
-from midge.images.layers import prepare_for_packages
 from midge.invoke.concurrency import ConcurrencyBook
 from midge.invoke.environment import Platform
 from midge.invoke.pools import EnvironmentPools
@@ -51,8 +56,10 @@ from midge.observe.log_files import LogDirectory
 from midge.observe.logging import configure
 from midge.observe.logs import LogWriter
 from midge.observe.metrics import Metrics
+from midge.observe.telemetry_buffer import TelemetryBudget
+from midge.queue.sqlite import SqliteEventQueue
 from midge.runtimes.catalogue import discover, node_modules_directory
-from midge.runtimes.imaged import ImagedCatalogue, root_of
+from midge.runtimes.imaged import ImagedCatalogue, RuntimeImageError, pull_roots
 from midge.sandbox import rootless
 from midge.sandbox.cgroups.discovery import open_cgroups
 from midge.sandbox.cgroups.port import unique_name
@@ -138,6 +145,7 @@ class _Execution:
     metrics: Metrics
     ids: RequestIds
     clock: Clock
+    credentials: Credentials
 
 
 async def _open(config: Config, stack: AsyncExitStack, *, isolated: bool) -> Listener:
@@ -150,6 +158,13 @@ async def _open(config: Config, stack: AsyncExitStack, *, isolated: bool) -> Lis
     imaged = await _runtime_images(config, kept.images, isolated=isolated)
     execution = _open_execution(config, stack, clock, kept, listeners, imaged, isolated=isolated)
     code_links = CodeLinks(kept.secret, clock, config.limits)
+    events = await _open_events(
+        config,
+        stack,
+        kept,
+        execution,
+        lambda function, qualifier: api.load(function, qualifier),  # noqa: PLW0108 (api comes later)
+    )
     services = ApiServices(
         store=kept.store,
         blobs=kept.blobs,
@@ -162,14 +177,18 @@ async def _open(config: Config, stack: AsyncExitStack, *, isolated: bool) -> Lis
         runtimes=execution.catalogue,
         code_links=code_links,
         runs_images=isolated,
+        accept_event=events.accept,
         strict=config.server.strict,
+        url_domain=config.server.domain,
     )
     api = Api(services)
     await api.start()
     stack.push_async_callback(api.close)
     loads = TaskOwner(partial(_failed, "a function could not be loaded"))
     stack.push_async_callback(loads.close)
-    invocations = Invocations(execution.router, config.limits, api.load, loads)
+    invocations = Invocations(execution.router, config.limits, api.load, loads, accept=events.accept, clock=clock)
+    await events.start()
+    stack.push_async_callback(events.close)
     pages = InternalPages(
         execution.metrics,
         partial(_health, execution, kept.store, isolated=isolated),
@@ -183,6 +202,43 @@ async def _open(config: Config, stack: AsyncExitStack, *, isolated: bool) -> Lis
     return listener
 
 
+async def _open_events(
+    config: Config, stack: AsyncExitStack, kept: _Kept, execution: _Execution, load: Loader
+) -> Dispatcher:
+    """Asynchronous invocation, before it begins. ``load`` is not called until then."""
+    limits, clock = config.limits, execution.clock
+    queue = await SqliteEventQueue.open(config.data_dir / "events.db", limits)
+    stack.push_async_callback(queue.close)
+    deliveries = AwsDeliveries(
+        f"http://{config.server.host}:{config.server.port}",
+        limits,
+        account=config.aws.account,
+        region=config.aws.region,
+    )
+    stack.push_async_callback(deliveries.close)
+    settings = StoredSettings(kept.store)
+    reports = Reports(
+        deliveries,
+        settings.dead_letter_target,
+        clock=clock,
+        limits=limits,
+        metrics=execution.metrics,
+        ids=execution.ids,
+    )
+    return Dispatcher(
+        queue,
+        execution.router,
+        load,
+        settings.config,
+        reports,
+        clock=clock,
+        limits=limits,
+        metrics=execution.metrics,
+        ids=execution.ids,
+        tasks=TaskOwner(partial(_failed, "an event could not be worked on")),
+    )
+
+
 async def _open_kept(config: Config, stack: AsyncExitStack, clock: Clock) -> _Kept:
     limits, data = config.limits, config.data_dir
     store = await SqliteStore.open(data / "midge.db", limits)
@@ -191,7 +247,12 @@ async def _open_kept(config: Config, stack: AsyncExitStack, clock: Clock) -> _Ke
     stack.push_async_callback(blobs.close)
     packages = Packages(data / "packages", blobs, limits)
     stack.push_async_callback(packages.close)
-    images = Images(data / "images", _egress(config), limits, apart=True)
+    images = Images(
+        data / "images",
+        Egress.of_settings(config.images.registries, config.images.directories, config.images.auth_file),
+        limits,
+        apart=True,
+    )
     stack.push_async_callback(images.close)
     directory = LogDirectory(
         data / "logs", stream_file_bytes=limits.log_stream_file_bytes, directory_bytes=limits.log_directory_bytes
@@ -202,31 +263,15 @@ async def _open_kept(config: Config, stack: AsyncExitStack, clock: Clock) -> _Ke
     return _Kept(store=store, blobs=blobs, packages=packages, images=images, logs=logs, secret=secret)
 
 
-def _egress(config: Config) -> Egress:
-    """What images may come from. Raises CredentialsError."""
-    settings = config.images
-    directories = [Path(directory).expanduser().absolute() for directory in settings.directories]
-    credentials = read_credentials(Path(settings.auth_file).expanduser()) if settings.auth_file else {}
-    return Egress(settings.registries, directories, credentials)
-
-
 async def _runtime_images(config: Config, images: Images, *, isolated: bool) -> dict[str, RootImage]:
     """The images that runtimes have as their roots, pulled. Raises StartError."""
-    roots: dict[str, RootImage] = {}
-    for name, runtime in config.runtimes.items():
-        if not runtime.image:
-            continue
-        if not isolated:
-            raise StartError(f"the runtime {name} is to be an image, which needs the namespaces sandbox")
-        try:
-            image = await images.resolve(runtime.image)
-            images.hold(image.root)
-            place = await images.unpacked(image)
-            prepare_for_packages(place)
-        except (ImageError, OSError) as error:
-            raise StartError(f"the image of the runtime {name} cannot be had: {error}") from error
-        roots[name] = root_of(image, place)
-    return roots
+    wanted = {name: runtime.image for name, runtime in config.runtimes.items() if runtime.image}
+    if wanted and not isolated:
+        raise StartError("runtimes that are images need the namespaces sandbox")
+    try:
+        return await pull_roots(wanted, images)
+    except RuntimeImageError as error:
+        raise StartError(str(error)) from error
 
 
 def _open_execution(
@@ -249,6 +294,7 @@ def _open_execution(
     sandbox = _sandbox(config, catalogue, clock, listeners, isolated=isolated)
     stack.push_async_callback(sandbox.close)
     metrics, ids = Metrics(clock.monotonic), RequestIds()
+    credentials = Credentials(kept.secret, config.aws.secrets)
     platform = Platform(
         sandbox=sandbox,
         clock=clock,
@@ -258,12 +304,22 @@ def _open_execution(
         concurrency=ConcurrencyBook(config.limits.account_concurrency),
         ids=ids,
         tasks=TaskOwner(partial(_failed, "an environment could not be started")),
+        session_secret=credentials.session_secret,
         watch=Watch(clock, config.limits),
+        telemetry_budget=TelemetryBudget(config.limits.telemetry_pending_bytes),
     )
     pools = EnvironmentPools(platform)
     stack.push_async_callback(pools.close)
     router = Router(pools, random.SystemRandom().random)
-    return _Execution(router=router, pools=pools, catalogue=catalogue, metrics=metrics, ids=ids, clock=clock)
+    return _Execution(
+        router=router,
+        pools=pools,
+        catalogue=catalogue,
+        metrics=metrics,
+        ids=ids,
+        clock=clock,
+        credentials=credentials,
+    )
 
 
 def _listener(
@@ -282,7 +338,11 @@ def _listener(
             invocations=invocations,
             api=control,
             internal=pages,
-            routes=Routes(config.aws.account, config.aws.region),
+            routes=Routes(config.aws.account, config.aws.region, config.server.domain),
+            function_urls=UrlAccess(
+                directory=api.urls, verify=Verifier(execution.credentials.secret_of).verify, domain=config.server.domain
+            ),
+            hosts=HostRules(hosts=(config.server.domain,)),
             scope=Scopes().of_header,
             render_error=control.error,
             ids=execution.ids,

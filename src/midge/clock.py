@@ -94,3 +94,9 @@ class VirtualClock:
             if timer.callback is not None:
                 timer.callback(*timer.args)
         self._elapsed = end
+
+    def due_in(self) -> float | None:
+        """Seconds until the next callback; None if nobody has asked for one."""
+        while self._timers and self._timers[0][2].callback is None:
+            heapq.heappop(self._timers)
+        return max(0.0, self._timers[0][0] - self._elapsed) if self._timers else None

@@ -8,6 +8,7 @@ file and in the environment alike. It refuses to know what the values do. Refere
 
 import dataclasses
 import ipaddress
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,6 +35,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     data_dir: str = ".midge"
     allow_remote: bool = False
     strict: bool = False
+    domain: str = "localhost"
 
 
 class Aws(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,6 +43,12 @@ class Aws(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     account: str = "000000000000"
     region: str = "us-east-1"
+    access_keys: tuple[str, ...] = ("test:test",)
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        """Access key id to secret access key."""
+        return dict(key.split(":", 1) for key in self.access_keys)
 
 
 class Sandbox(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -170,6 +178,10 @@ def _check(config: Config) -> None:
         host = registry.removeprefix("http://")
         if not host or "/" in host or "@" in host:
             raise ConfigError(f"configuration: [images] registries takes host, host:port or *.domain, not {registry}")
+    if not all(re.fullmatch(r"[^:]+:.+", key) for key in config.aws.access_keys):
+        raise ConfigError("configuration: [aws] access_keys are written as ID:SECRET")
+    if not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)*", config.server.domain):
+        raise ConfigError(f"configuration: {config.server.domain!r} is no domain in small letters")
     for name, value in dataclasses.asdict(config.limits).items():
         if value < 0:
             raise ConfigError(f"configuration: [limits] {name} cannot be negative")

@@ -441,7 +441,7 @@ def test_what_is_attached_to_functions_goes_with_them(run: Runner) -> None:
             FunctionUrl(
                 function=function_id(),
                 alias=name,
-                url_id="u",
+                url_id=f"id-of-{name}",
                 auth_type="NONE",
                 cors={"AllowOrigins": ["*"], "MaxAge": 1},
                 creation_time="c",
@@ -456,7 +456,9 @@ def test_what_is_attached_to_functions_goes_with_them(run: Runner) -> None:
         for each in (*urls, *configs):
             await store.create_resource(each)
         assert (await records(store, FunctionUrl), await records(store, EventInvokeConfig)) == (urls, configs)
+        assert [await store.function_url(f"id-of-{name}") for name in (None, "live", "x")] == [*urls, None]
         await store.delete_alias(function_id(), "live")
+        assert [await store.function_url(f"id-of-{name}") for name in (None, "live")] == [urls[0], None]
         assert (await records(store, FunctionUrl), await records(store, EventInvokeConfig)) == (urls[:1], configs[:1])
         await store.delete_function(function_id())
         assert (await records(store, FunctionUrl), await records(store, EventInvokeConfig)) == ([], [])

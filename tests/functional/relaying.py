@@ -85,6 +85,7 @@ async def listening(neighbour: Neighbour, limits: Limits | None = None) -> Async
             api=_no_api,
             internal=nothing,
             routes=Routes("000000000000", "us-east-1"),
+            function_urls=nothing,
             scope=Scopes().of_header,
             render_error=nothing,
             ids=RequestIds(),

@@ -1,6 +1,8 @@
 """Tenant isolation on a real server: what functions see of their tenants, and what callers are told."""
 
 import json
+import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,12 @@ def ask(client: Any, name: str, tenant: str) -> Any:
     answer = client.invoke(FunctionName=name, TenantId=tenant)
     assert "FunctionError" not in answer
     return json.loads(answer["Payload"].read())
+
+
+def done_with_events(midge: Midge) -> bool:
+    """Whether every event that was accepted has been run."""
+    with urllib.request.urlopen(f"{midge.endpoint}/_midge/metrics", timeout=10) as answer:
+        return "\nmidge_async_events 0" in answer.read().decode()
 
 
 @pytest.mark.parametrize(
@@ -59,11 +67,26 @@ def test_callers_are_told_about_tenants(midge: Midge, deploy: Callable[..., str]
             client.invoke(FunctionName="isolated", InvocationType=kind)
         with pytest.raises(invalid, match="not enabled with tenancy configuration"):
             client.invoke(FunctionName="shared", InvocationType=kind, TenantId="blue")
+        with pytest.raises(invalid, match="Add a valid tenant ID"):
+            client.invoke(FunctionName="isolated", InvocationType="Event")
     for wrong in ("a,b", "x" * 257):
         with pytest.raises(client.exceptions.ClientError, match="'tenantId' failed to satisfy constraint"):
             client.invoke(FunctionName="isolated", TenantId=wrong)
     answer = client.invoke(FunctionName="shared")
     assert json.loads(answer["Payload"].read()) == [None]
+
+
+def test_an_asynchronous_invocation_keeps_its_tenant(midge: Midge, deploy: Callable[..., str]) -> None:
+    """An event is run in an environment of the tenant that it was accepted for, and that has seen nobody else."""
+    client = midge.client()
+    deploy("later", {"app.py": PYTHON}, **ISOLATED)
+    assert client.invoke(FunctionName="later", InvocationType="Event", TenantId="blue")["StatusCode"] == 202
+    deadline = time.monotonic() + 30
+    while not done_with_events(midge):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert ask(client, "later", "blue") == ["blue"] * 2
+    assert ask(client, "later", "green") == ["green"]
 
 
 def test_the_first_invocation_after_a_start_knows_tenants(start_midge: Callable[..., Midge], tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from midge.auth.credentials import Credentials
 from midge.clock import VirtualClock
 from midge.invoke.concurrency import ConcurrencyBook
 from midge.invoke.invocation import Invocation, Target
@@ -21,6 +22,7 @@ from midge.model.limits import Limits
 from midge.observe.log_files import LogDirectory
 from midge.observe.logs import LogWriter
 from midge.observe.metrics import Metrics
+from midge.observe.telemetry_buffer import TelemetryBudget
 from midge.sandbox.fake import FakeRuntime, FakeSandbox
 from midge.tasks import TaskOwner
 
@@ -76,6 +78,7 @@ class World:
         self.logs = LogWriter(self.directory, self.clock, self.limits)
         self.metrics = Metrics(self.clock.monotonic)
         self.ids = RequestIds()
+        self.credentials = Credentials(b"k" * 32, {"AKID": "secret"})
         self.failures: list[BaseException] = []
         self.platform = Platform(
             sandbox=self.sandbox,
@@ -86,16 +89,18 @@ class World:
             concurrency=ConcurrencyBook(self.limits.account_concurrency),
             ids=self.ids,
             tasks=TaskOwner(self.failures.append),
+            session_secret=self.credentials.session_secret,
             watch=Watch(self.clock, self.limits),
+            telemetry_budget=TelemetryBudget(self.limits.telemetry_pending_bytes),
         )
         self.pools = EnvironmentPools(self.platform)
         self.random = 0.5
         self.router = Router(self.pools, lambda: self.random)
         self.root = data / "code"
 
-    def put(self, **changes: Any) -> None:
+    def put(self, layers_root: Path | None = None, **changes: Any) -> None:
         """Make a version known that differs from ``VERSION`` in ``changes``."""
-        self.router.put_version(replace(VERSION, **changes), self.root)
+        self.router.put_version(replace(VERSION, **changes), self.root, layers_root)
 
     def target(self, qualifier: str | None = None) -> Target:
         found = self.router.find(FUNCTION, qualifier)
@@ -116,15 +121,24 @@ class World:
         """The environment started last."""
         return self.sandbox.runtimes[-1]
 
-    async def settle(self) -> None:
-        """Let everything happen that is due now."""
-        for _ in range(30):
+    async def settle(self, turns: int = 30) -> None:
+        """Let everything happen that is due now, as far as it needs no more than so many turns of the event loop."""
+        for _ in range(turns):
             await asyncio.sleep(0)
 
-    async def advance(self, seconds: float) -> None:
+    async def advance(self, seconds: float, turns: int = 30) -> None:
         """Move time on and let happen what falls due."""
         self.clock.advance(seconds)
-        await self.settle()
+        await self.settle(turns)
+
+    async def pass_time(self, seconds: float, turns: int = 30) -> None:
+        """Move time on from one thing that falls due to the next, as it really passes: what follows from each happens
+        before the next.
+        """
+        end = self.clock.monotonic() + seconds
+        while (due := self.clock.due_in()) is not None and self.clock.monotonic() + due <= end:
+            await self.advance(due, turns)
+        await self.advance(max(0.0, end - self.clock.monotonic()))
 
     async def invoke(self, payload: bytes = b"{}", *, tail: bool = False) -> Outcome:
         """Invoke and wait for the outcome, as far as it needs no time."""
@@ -140,8 +154,15 @@ class World:
             event.message for stream in self.directory.streams(group) for event in self.directory.read(group, stream)
         ]
 
+    async def close_pools(self) -> None:
+        """End every environment, as midge does when it closes."""
+        closing = asyncio.ensure_future(self.pools.close())
+        while not closing.done():  # extensions may have to be waited for
+            await self.advance(0.05)
+        await closing
+
     async def close(self) -> None:
-        await self.pools.close()
+        await self.close_pools()
         await self.logs.close()
         assert not self.failures, self.failures
 

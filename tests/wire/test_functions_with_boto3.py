@@ -46,6 +46,10 @@ def make_zip(content: str = "def handler(event, context): ...") -> bytes:
     return buffer.getvalue()
 
 
+async def accept_no_event(event: Any) -> None:
+    raise AssertionError(f"nothing is invoked here: {event}")
+
+
 class NoRouter:
     """Nobody invokes here."""
 
@@ -95,6 +99,7 @@ class Midge:
             ApiServices(
                 store=self.store, blobs=self.blobs, packages=self.packages, images=self.images, router=NoRouter(), clock=clock,
                 limits=limits, fetch_s3=no_s3, runtimes=AnyRuntime(), code_links=self.links,
+                accept_event=accept_no_event,
             )
         )  # fmt: skip
         await self.api.start()

@@ -148,6 +148,7 @@ async def delete_alias(plane: ControlPlane, values: Mapping[str, Any], context: 
             await plane.services.store.delete_alias(function, values["Name"])
         except MissingError:
             return {}
+        plane.urls.forget(function)
         plane.services.router.remove_alias(function, values["Name"])
         await provisioned_concurrency.apply(plane, function)
     return {}

@@ -10,6 +10,7 @@ import msgspec
 
 from midge.api import images
 from midge.api.members import part
+from midge.model.arns import parse_arn
 from midge.model.errors import ServiceError, invalid_parameter, not_supported
 from midge.model.limits import Limits
 from midge.store.port import Usage
@@ -84,6 +85,7 @@ def check_configuration(values: Mapping[str, Any], limits: Limits) -> None:
     _at_most("Timeout", values.get("Timeout"), limits.timeout_seconds)
     _at_most("EphemeralStorage.Size", part(values, "EphemeralStorage").get("Size"), limits.ephemeral_storage_mb)
     check_environment(part(part(values, "Environment"), "Variables"), limits)
+    _check_dead_letter_target(part(values, "DeadLetterConfig").get("TargetArn"))
     logging = part(values, "LoggingConfig")
     levels = [name for name in ("ApplicationLogLevel", "SystemLogLevel") if logging.get(name)]
     if levels and logging.get("LogFormat") == "Text":
@@ -95,6 +97,12 @@ def _at_most(name: str, value: int | None, most: int) -> None:
         raise invalid_parameter(
             f"'{name}' value failed to satisfy constraint: Member must have value less than or equal to {most}"
         )
+
+
+def _check_dead_letter_target(target: str | None) -> None:
+    arn = parse_arn(target) if target else None
+    if target and (arn is None or arn.service not in {"sqs", "sns"} or arn.resource.endswith(".fifo")):
+        raise invalid_parameter(f"The dead-letter target {target} is neither a standard SQS queue nor an SNS topic.")
 
 
 def check_environment(variables: Mapping[str, str], limits: Limits) -> None:

@@ -11,6 +11,7 @@ from midge.api.locks import KeyedLocks
 from midge.api.preparation import Preparation
 from midge.api.services import ApiServices
 from midge.api.transitions import Transitions
+from midge.api.url_directory import UrlDirectory
 from midge.model.errors import not_found
 from midge.model.functions import LATEST, FunctionId, FunctionSettings, FunctionVersion
 from midge.model.layers import LayerId
@@ -26,6 +27,7 @@ class ControlPlane:
     codes: CodeKeeper
     preparation: Preparation
     transitions: Transitions
+    urls: UrlDirectory
     locks: KeyedLocks[FunctionId]
     """Held by whoever changes a function, so that store and router hear of its changes in one order."""
     layer_locks: KeyedLocks[LayerId]

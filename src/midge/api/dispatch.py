@@ -18,6 +18,7 @@ from midge.api.operations import OPERATIONS, Perform
 from midge.api.preparation import Preparation
 from midge.api.services import ApiServices, CallContext
 from midge.api.transitions import Transitions
+from midge.api.url_directory import UrlDirectory
 from midge.model.errors import ServiceError, invalid_parameter, not_found, not_supported, stale_revision
 from midge.model.functions import FunctionId
 from midge.model.resources import Place
@@ -43,6 +44,7 @@ class Api:
             codes=codes,
             preparation=preparation,
             transitions=Transitions(services, resource_locks, self._tasks),
+            urls=UrlDirectory(services.store, services.limits),
             locks=locks,
             layer_locks=KeyedLocks(),
             resource_locks=resource_locks,
@@ -70,6 +72,11 @@ class Api:
     async def load(self, function: FunctionId, qualifier: str | None) -> None:
         """Let the router know what is invoked and was not loaded yet. Raises ServiceError."""
         await loading.load(self._plane, function, qualifier)
+
+    @property
+    def urls(self) -> UrlDirectory:
+        """The function URLs there are."""
+        return self._plane.urls
 
     async def close(self) -> None:
         """End the background work; what it leaves unfinished the next start takes up."""

@@ -1,4 +1,4 @@
-"""Configurations of asynchronous invocation: of a function, a version or an alias. Kept; nothing is invoked so yet.
+"""Configurations of asynchronous invocation: of a function, a version or an alias.
 
 Each belongs to exactly one qualifier, ``$LATEST`` if none is given, and goes with it.
 Source: https://docs.aws.amazon.com/lambda/latest/api/API_PutFunctionEventInvokeConfig.html and its neighbours
@@ -48,12 +48,8 @@ async def put_function_event_invoke_config(
     _check_given(values)
     lock = plane.locks.of(named.function)
     async with lock:
-        known = await _config(plane, named)
         blank = EventInvokeConfig(function=named.function, qualifier=_qualifier(named), last_modified_seconds=0.0)
-        changed = await _store(plane, _changed(blank, values))
-    if known is None:
-        plane.say_kept(changed.function_arn, ["EventInvokeConfig"])
-    return render(changed)
+        return render(await _store(plane, _changed(blank, values)))
 
 
 async def update_function_event_invoke_config(

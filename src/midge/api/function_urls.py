@@ -1,4 +1,4 @@
-"""Function URLs: of a function or of an alias, never of a version. Kept; nothing answers at their addresses yet.
+"""Function URLs: of a function or of an alias, never of a version. ``http.function_urls`` answers at them.
 
 Source: https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunctionUrlConfig.html and its neighbours
 """
@@ -17,6 +17,7 @@ from midge.api.members import part
 from midge.api.names import Named, resolve, resolve_function
 from midge.api.services import CallContext
 from midge.api.tenancy import refuse_with_tenants
+from midge.function_urls import addresses
 from midge.model.errors import ServiceError, conflict
 from midge.model.function_urls import FunctionUrl
 from midge.model.functions import LATEST
@@ -27,20 +28,19 @@ _ID_CHARACTERS = string.ascii_lowercase + string.digits
 _ID_LENGTH = 32
 
 
-def address(url: FunctionUrl, context: CallContext) -> str:
-    """``FunctionUrl``: beside the caller's way to midge, by a name below ``localhost``, which means this machine."""
+def address(url: FunctionUrl, context: CallContext, domain: str) -> str:
+    """``FunctionUrl``: a name below ``domain``, at the port by which the caller reaches midge."""
     try:
         port = urllib.parse.urlsplit(context.base_url).port
     except ValueError:  # a Host header may hold anything
         port = None
-    host = f"{url.url_id}.lambda-url.{url.function.region}.localhost"
-    return f"http://{host}/" if port is None else f"http://{host}:{port}/"
+    return addresses.address(url.url_id, url.function.region, domain, port)
 
 
-def render(url: FunctionUrl, context: CallContext) -> dict[str, Any]:
+def _render(plane: ControlPlane, url: FunctionUrl, context: CallContext) -> dict[str, Any]:
     """``FunctionUrlConfig``."""
     rendered: dict[str, Any] = {
-        "FunctionUrl": address(url, context),
+        "FunctionUrl": address(url, context, plane.services.url_domain),
         "FunctionArn": url.function_arn,
         "AuthType": url.auth_type,
         "CreationTime": url.creation_time,
@@ -78,8 +78,7 @@ async def create_function_url_config(
                 "Error message:  FunctionUrlConfig exists for this Lambda function"
             )
         await plane.services.store.create_resource(url)
-    plane.say_kept(url.function_arn, ["FunctionUrlConfig"])
-    rendered = render(url, context)
+    rendered = _render(plane, url, context)
     del rendered["LastModifiedTime"]
     return rendered
 
@@ -101,14 +100,15 @@ async def update_function_url_config(
             last_modified_time=iso8601(plane.services.clock.now()),
         )
         await plane.services.store.put_resource(changed)
-    return render(changed, context)
+        plane.urls.forget(named.function)
+    return _render(plane, changed, context)
 
 
 async def get_function_url_config(
     plane: ControlPlane, values: Mapping[str, Any], context: CallContext
 ) -> dict[str, Any]:
     named = resolve("GetFunctionUrlConfig", values["FunctionName"], values.get("Qualifier"), context)
-    return render(await _find(plane, named), context)
+    return _render(plane, await _find(plane, named), context)
 
 
 async def delete_function_url_config(
@@ -119,6 +119,7 @@ async def delete_function_url_config(
     async with lock:
         current = await _find(plane, named)
         await plane.services.store.delete_resource(FunctionUrl, current.place)
+        plane.urls.forget(named.function)
     return {}
 
 
@@ -136,7 +137,7 @@ async def list_function_url_configs(
         listing.marker(values),
         listing.page_size(values, services.limits),
     )
-    return listing.page("FunctionUrlConfigs", [render(url, context) for url in found.items], found.next_marker)
+    return listing.page("FunctionUrlConfigs", [_render(plane, url, context) for url in found.items], found.next_marker)
 
 
 def _cors(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -188,6 +188,7 @@ async def _delete_all(plane: ControlPlane, function: FunctionId) -> None:
         if (marker := found.next_marker) is None:
             break
     await store.delete_function(function)
+    plane.urls.forget(function)
     router.reserve(function, None)
     for name in aliases:
         router.remove_alias(function, name)

@@ -1,7 +1,7 @@
 """The Invoke operation: what its parameters mean, and the refusals that come before a function runs.
 
-Synchronous, and called directly by the listener: an invocation costs no task, but for the first of a function since the
-start, which waits until the function has been loaded. Payloads are checked to be JSON, as AWS
+Called directly by the listener: an invocation costs no task, but for the first of a function since the start, which
+waits until the function has been loaded, and for an asynchronous one, which waits for the disk. Payloads are checked to be JSON, as AWS
 does, without being decoded, and are passed on as the bytes they came in.
 Source: https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
 """
@@ -16,18 +16,22 @@ from typing import NoReturn
 import msgspec
 import structlog
 
+from midge.api.acceptance import AcceptEvent, new_event, put
+from midge.clock import Clock
 from midge.invoke.invocation import Invocation, Target
-from midge.invoke.outcome import DRY_RUN, Done, service_failure
+from midge.invoke.outcome import ACCEPTED, DRY_RUN, Done, service_failure
 from midge.invoke.router import Router
+from midge.invoke.streaming import ResponseSink
 from midge.invoke.tenants import tenant_missing, tenant_unwanted
 from midge.model.errors import ServiceError, invalid_parameter, not_found, not_supported
 from midge.model.functions import FunctionId
 from midge.model.limits import Limits
+from midge.queue.port import AsyncEvent
 from midge.tasks import TaskOwner
 
 _TENANT_ID_BYTES = 256
 _TENANT_ID = re.compile(rb"[a-zA-Z0-9._:/=+\-@ ]{1,%d}" % _TENANT_ID_BYTES)
-_check_json = msgspec.json.Decoder(msgspec.Raw).decode
+check_json = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 def payload_too_large(limit_bytes: int) -> ServiceError:
@@ -54,6 +58,7 @@ class InvokeParameters(msgspec.Struct, gc=False):
 
 
 NO_PARAMETERS = InvokeParameters()
+_EVENT = b"Event"
 
 
 Loader = Callable[[FunctionId, str | None], Awaitable[None]]
@@ -61,9 +66,13 @@ Loader = Callable[[FunctionId, str | None], Awaitable[None]]
 
 
 class Invocations:
-    """Entrance of every synchronous invocation."""
+    """Entrance of every invocation. ``accept`` takes what is invoked asynchronously."""
 
-    def __init__(self, router: Router, limits: Limits, load: Loader, tasks: TaskOwner) -> None:
+    def __init__(
+        self, router: Router, limits: Limits, load: Loader, tasks: TaskOwner, *, accept: AcceptEvent, clock: Clock
+    ) -> None:
+        self._accept = accept
+        self._clock = clock
         self._router = router
         self._limits = limits
         self._load = load
@@ -79,16 +88,19 @@ class Invocations:
         request_id: bytes,
         trace_id: bytes,
         done: Done,
+        sink: ResponseSink | None = None,
     ) -> None:
-        """Begin an invocation; ``done`` is called when it has ended, which a DryRun has at once.
+        """Begin an invocation; ``done`` is called when it has ended, which a DryRun has at once, and an Event when it is
+        on disk.
 
-        Raises ServiceError for what is refused at once; then ``done`` is not called.
+        With ``sink`` the response is taken part by part, if the function streams it. Raises ServiceError for what is refused at once; then ``done`` is not called.
         """
         kind = parameters.invocation_type
         if kind is not None and kind != b"RequestResponse":
-            self._other_type(kind)
-        if len(payload) > self._limits.payload_bytes:
-            raise payload_too_large(self._limits.payload_bytes)
+            self._other_type(kind, streaming=sink is not None)
+        limit_bytes = self._limits.async_payload_bytes if kind == _EVENT else self._limits.payload_bytes
+        if len(payload) > limit_bytes:
+            raise payload_too_large(limit_bytes)
         if payload:
             _validate(payload)
         log_type, context, tenant = parameters.log_type, parameters.client_context, parameters.tenant_id
@@ -97,23 +109,52 @@ class Invocations:
         if tenant is not None and not _TENANT_ID.fullmatch(tenant):
             raise _not_a_tenant(tenant)
         target = self._router.find(function, qualifier)
+        if kind == _EVENT:
+            event = new_event(
+                function, qualifier, payload, self._clock.now(), request_id=request_id.decode(),
+                trace_id=trace_id.decode("latin-1"), client_context=client_context,
+                tenant_id=None if tenant is None else tenant.decode("ascii"),
+            )  # fmt: skip
+            self._tasks.start(self._load_and_accept(event, done, target))
+            return
         if target is not None:
             if kind == b"DryRun":
-                _check_tenant(target, tenant)
+                check_tenant(target, tenant)
                 done(DRY_RUN)
                 return
             if tenant is not None:
-                _check_tenant(target, tenant)
+                check_tenant(target, tenant)
             target.pool.submit(
-                Invocation(target, request_id, trace_id, payload or b"{}", done, tail, client_context, None, tenant)
+                Invocation(
+                    target, request_id, trace_id, payload or b"{}", done, tail, client_context, None, sink, tenant
+                )
             )
             return
         invocation = partial(
             Invocation, request_id=request_id, trace_id=trace_id, payload=payload or b"{}", done=done, tail=tail,
-            client_context=client_context, tenant_id=tenant,
+            client_context=client_context, sink=sink, tenant_id=tenant,
         )  # fmt: skip
         make = None if kind == b"DryRun" else invocation
         self._tasks.start(self._load_and_invoke(function, qualifier, make, done, tenant))
+
+    async def _load_and_accept(self, event: AsyncEvent, done: Done, target: Target | None) -> None:
+        """Have an event of a function that exists accepted; every error goes to ``done``."""
+        function, qualifier = event.function, event.qualifier
+        try:
+            if target is None:
+                await self._load(function, qualifier)
+                target = self._router.find(function, qualifier)
+            if target is None:
+                raise not_found(function.arn if qualifier is None else function.qualified_arn(qualifier))
+            check_tenant(target, event.tenant_id)
+            await put(self._accept, event)
+        except ServiceError as error:
+            done(error)
+        except Exception:  # noqa: BLE001 - a mistake of ours must not leave the caller without an answer
+            structlog.get_logger("midge.api").exception("event_not_accepted", function=function.arn)
+            done(service_failure())
+        else:
+            done(ACCEPTED)
 
     async def _load_and_invoke(
         self,
@@ -129,7 +170,7 @@ class Invocations:
             target = self._router.find(function, qualifier)
             if target is None:
                 raise not_found(function.arn if qualifier is None else function.qualified_arn(qualifier))
-            _check_tenant(target, tenant)
+            check_tenant(target, tenant)
             if make is not None:
                 target.pool.submit(make(target))
                 return
@@ -142,10 +183,10 @@ class Invocations:
             done(DRY_RUN)
 
     @staticmethod
-    def _other_type(kind: bytes) -> None:
-        if kind == b"Event":
-            raise not_supported("asynchronous invocation (InvocationType Event)")
-        if kind != b"DryRun":
+    def _other_type(kind: bytes, *, streaming: bool) -> None:
+        if streaming and kind != b"DryRun":
+            raise _not_in_enum(kind, "invocationType", "[RequestResponse, DryRun]")
+        if kind not in {_EVENT, b"DryRun"}:
             raise _not_in_enum(kind, "invocationType", "[Event, RequestResponse, DryRun]")
 
     def _client_context(self, encoded: bytes) -> bytes:
@@ -165,7 +206,7 @@ class Invocations:
         return document
 
 
-def _check_tenant(target: Target, tenant: bytes | None) -> None:
+def check_tenant(target: Target, tenant: bytes | str | None) -> None:
     """Raise InvalidParameterValueException for a tenant where none is wanted, and for none where one is."""
     if target.pool.per_tenant != (tenant is not None):
         raise tenant_missing() if tenant is None else tenant_unwanted()
@@ -201,7 +242,7 @@ def _not_in_enum(value: bytes, member: str, values: str) -> ServiceError:
 
 def _validate(payload: bytes) -> None:
     try:
-        _check_json(payload)
+        check_json(payload)
     except (msgspec.DecodeError, RecursionError) as error:
         raise ServiceError(
             "InvalidRequestContentException",

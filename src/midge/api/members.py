@@ -23,10 +23,14 @@ class Treatment(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How one member is treated; ``harmless`` are values of it that change nothing: not refused, not worth a word."""
+    """How one member is treated; ``harmless`` are values of it that change nothing: not refused, not worth a word.
+
+    ``in_wire_form``: it is acted on, and stored as the caller wrote it, like what is kept.
+    """
 
     treatment: Treatment
     harmless: tuple[Any, ...] = ()
+    in_wire_form: bool = False
 
 
 ENFORCED = Rule(Treatment.ENFORCED)
@@ -58,7 +62,7 @@ _CONFIGURATION: Rules = {
     "VpcConfig": KEPT,
     "Environment": ENFORCED,
     "Runtime": ENFORCED,
-    "DeadLetterConfig": KEPT,
+    "DeadLetterConfig": Rule(Treatment.ENFORCED, in_wire_form=True),
     "KMSKeyArn": KEPT,
     "TracingConfig": Rule(Treatment.KEPT, ({"Mode": "PassThrough"},)),
     "Layers": ENFORCED,
@@ -151,11 +155,11 @@ def refuse_unsupported(rules: Rules, values: Mapping[str, Any], *, strict: bool 
 
 
 def kept(rules: Rules, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The members that are kept as they are, empty ones included: they clear what was kept before."""
+    """The members that are stored as they are, empty ones included: they clear what was stored before."""
     return {
         name: value
         for name, value in values.items()
-        if rules[name].treatment is Treatment.KEPT and name != "Architectures"
+        if (rules[name].treatment is Treatment.KEPT and name != "Architectures") or rules[name].in_wire_form
     }
 
 

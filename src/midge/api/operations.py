@@ -11,6 +11,7 @@ from typing import Any
 from midge.api import (
     account,
     aliases,
+    asynchronous,
     capacity_providers,
     code_signing,
     code_signing_configs,
@@ -72,8 +73,8 @@ _MAPPING_SETTINGS: Rules = stored(
 _MAPPING_SOURCE: Rules = stored(
     "StartingPosition", "StartingPositionTimestamp", "Topics", "Queues", "SelfManagedEventSource"
 )
-_INVOKE_SETTINGS: Rules = stored("MaximumRetryAttempts", "MaximumEventAgeInSeconds", "DestinationConfig")
-_URL_SETTINGS: Rules = stored("AuthType", "Cors", "InvokeMode")
+_INVOKE_SETTINGS: Rules = enforced("MaximumRetryAttempts", "MaximumEventAgeInSeconds", "DestinationConfig")
+_URL_SETTINGS: Rules = enforced("AuthType", "Cors", "InvokeMode")
 
 OPERATIONS: Mapping[str, Operation] = {
     "CreateFunction": Operation(functions.create_function, members.CREATE_FUNCTION),
@@ -256,12 +257,10 @@ OPERATIONS: Mapping[str, Operation] = {
     "PutFunctionEventInvokeConfig": Operation(
         event_invoke_configs.put_function_event_invoke_config,
         {**enforced("FunctionName", "Qualifier"), **_INVOKE_SETTINGS},
-        stored_only=True,
     ),
     "UpdateFunctionEventInvokeConfig": Operation(
         event_invoke_configs.update_function_event_invoke_config,
         {**enforced("FunctionName", "Qualifier"), **_INVOKE_SETTINGS},
-        stored_only=True,
     ),
     "GetFunctionEventInvokeConfig": Operation(
         event_invoke_configs.get_function_event_invoke_config, enforced("FunctionName", "Qualifier")
@@ -275,12 +274,10 @@ OPERATIONS: Mapping[str, Operation] = {
     "CreateFunctionUrlConfig": Operation(
         function_urls.create_function_url_config,
         {**enforced("FunctionName", "Qualifier"), **_URL_SETTINGS},
-        stored_only=True,
     ),
     "UpdateFunctionUrlConfig": Operation(
         function_urls.update_function_url_config,
         {**enforced("FunctionName", "Qualifier"), **_URL_SETTINGS},
-        stored_only=True,
     ),
     "GetFunctionUrlConfig": Operation(function_urls.get_function_url_config, enforced("FunctionName", "Qualifier")),
     "DeleteFunctionUrlConfig": Operation(
@@ -289,6 +286,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "ListFunctionUrlConfigs": Operation(
         function_urls.list_function_url_configs, enforced("FunctionName", "Marker", "MaxItems")
     ),
+    "InvokeAsync": Operation(asynchronous.invoke_async, enforced("FunctionName", "InvokeArgs")),
     "TagResource": Operation(tags.tag_resource, enforced("Resource", "Tags")),
     "UntagResource": Operation(tags.untag_resource, enforced("Resource", "TagKeys")),
     "ListTags": Operation(tags.list_tags, enforced("Resource")),
@@ -297,6 +295,9 @@ ANSWERED_BY_THE_LISTENER: Mapping[str, Rules] = {
     "Invoke": {
         **enforced("FunctionName", "Qualifier", "InvocationType", "LogType", "ClientContext", "Payload", "TenantId"),
         "DurableExecutionName": members.REFUSED,
+    },
+    "InvokeWithResponseStream": {
+        **enforced("FunctionName", "Qualifier", "InvocationType", "LogType", "ClientContext", "Payload", "TenantId"),
     },
 }
 """Operations that never come here: the data plane, ``midge.api.invocations``."""

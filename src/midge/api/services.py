@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from midge.api.acceptance import AcceptEvent
 from midge.api.code_links import CodeLinks
 from midge.blobs.packages import Packages
 from midge.blobs.port import Blobs
@@ -107,6 +108,9 @@ class ApiServices:
     code_links: CodeLinks
     runs_images: bool = True
     """Whether environments can have an image as their root here."""
+    accept_event: AcceptEvent
+    url_domain: str = "localhost"
+    """The domain below which function URLs are handed out."""
     strict: bool = False
     """Refuse, by name, what midge would otherwise keep without acting on it."""
 

@@ -44,9 +44,11 @@ class _Signature:
 
 
 class Verifier:
-    """Verifies requests against the secrets that ``secret_of`` gives for an access key id (None: no such key)."""
+    """Verifies requests against the secrets that ``secret_of`` gives for an access key id and, where the request has
+    one, a session token (None: no such key).
+    """
 
-    def __init__(self, secret_of: Callable[[str], str | None], *, capacity: int = 1_024) -> None:
+    def __init__(self, secret_of: Callable[[str, str | None], str | None], *, capacity: int = 1_024) -> None:
         self._secret_of = secret_of
         self._capacity = capacity
         self._keys: dict[tuple[str, str], bytes] = {}
@@ -59,7 +61,7 @@ class Verifier:
         """
         signature = _signature_of(request)
         scope = signature.scope
-        secret = self._secret_of(scope.access_key_id)
+        secret = self._secret_of(scope.access_key_id, _session_token(request))
         if secret is None:
             raise ServiceError("UnrecognizedClientException", "The security token included in the request is invalid.")
         _check_time(signature, datetime.fromtimestamp(now, UTC))
@@ -86,6 +88,13 @@ class Verifier:
             del self._keys[next(iter(self._keys))]
         self._keys[secret, scope.text] = key
         return key
+
+
+def _session_token(request: Request) -> str | None:
+    token = request.headers.get("x-amz-security-token")
+    if token is None and "X-Amz-Security-Token=" in request.query:
+        token = presigned_parameters(request.query).get("X-Amz-Security-Token")
+    return token
 
 
 def _signature_of(request: Request) -> _Signature:

@@ -1,36 +1,30 @@
 """One HTTP/1.1 connection to the AWS endpoint, on ``asyncio.Protocol`` with httptools.
 
-Requests are answered in order, one at a time; what is pipelined behind is parsed, kept and bounded. An invocation
-costs neither a task nor a future: it is begun by a plain call and answered by a callback. A client that goes away does
-not stop its invocation; the answer is dropped. Who answers is decided when the head is complete, so that requests to
-other services are streamed. Knows nothing of functions beyond the route to the invoke path.
+Requests are answered in order, one at a time; what is pipelined behind is parsed, kept and bounded. Who answers is
+decided when the head is complete, so that requests to other services are streamed; how each kind is answered is the
+business of ``answering``. A client that goes away does not stop its invocation; the answer is dropped.
 """
 
 import asyncio
 from collections import deque
-from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
 import httptools
-import structlog
 
-from midge.api.invocations import NO_PARAMETERS, InvokeParameters, payload_too_large, refuse_unsupported
+from midge.api.invocations import payload_too_large
 from midge.http import refusals
 from midge.http.exchange import Exchange, Kind, Known
 from midge.http.gate import Gate, refuse_head
 from midge.http.render import CONTINUE
-from midge.invoke.outcome import DRY_RUN, Outcome
-from midge.model.errors import ServiceError
 from midge.wire.messages import Response
 
 if TYPE_CHECKING:
     from midge.http.listener import Listener
 
-_EXPECT, _AUTHORIZATION = Known.EXPECT, Known.AUTHORIZATION
-_TENANT, _DURABLE = Known.TENANT_ID, Known.DURABLE_EXECUTION_NAME
-_TYPE, _LOG, _CONTEXT, _TRACE = Known.INVOCATION_TYPE, Known.LOG_TYPE, Known.CLIENT_CONTEXT, Known.TRACE_ID
+_HOST, _EXPECT, _AUTHORIZATION = Known.HOST, Known.EXPECT, Known.AUTHORIZATION
 _INVOKE, _RELAY, _INTERNAL = Kind.INVOKE, Kind.RELAY, Kind.INTERNAL
-_JOINED_BYTES = 64 * 1024
+_EVENTS = frozenset({Kind.FUNCTION_URL, Kind.STREAM})
+"""What is given to functions like an Invoke's payload."""
 _INTERNAL_BODY_BYTES = 64 * 1024
 _NOTHING: Final = Exchange()
 """Stands for "no request is being received"; never changed."""
@@ -44,6 +38,7 @@ class AwsEndpoint(asyncio.Protocol):
     def __init__(self, listener: "Listener", gate: Gate) -> None:
         self._listener = listener
         self._answerers = listener.answerers
+        self._answering = listener.answering
         self._limits = listener.answerers.limits
         self._gate = gate
         self._transport: asyncio.Transport | None = None
@@ -78,8 +73,8 @@ class AwsEndpoint(asyncio.Protocol):
         self._listener.closed(self)
         current, self._current = self._current, None
         self._queue.clear()
-        if current is not None and current.relayed is not None:
-            current.relayed.abort()
+        if current is not None and (answer := current.paced) is not None:
+            answer.abort()
 
     def data_received(self, data: bytes) -> None:
         if self._broken:
@@ -103,16 +98,17 @@ class AwsEndpoint(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._writing_paused = True
-        if self._current is not None and self._current.relayed is not None:
-            self._current.relayed.pause_writing()
+        if self._current is not None and (answer := self._current.paced) is not None:
+            answer.pause_writing()
 
     def resume_writing(self) -> None:
         self._writing_paused = False
+        self._mark = (None, -1, 0.0)  # the client reads: it is not idle
         current = self._current
         if current is None:
             self._next()
-        elif current.relayed is not None:
-            current.relayed.resume_writing()
+        elif (answer := current.paced) is not None:
+            answer.resume_writing()
 
     def _feed(self, data: bytes) -> None:
         try:
@@ -157,9 +153,13 @@ class AwsEndpoint(asyncio.Protocol):
         authorization = known[_AUTHORIZATION]
         if authorization is not None:
             exchange.scope = self._answerers.scope(authorization)
-        kind = exchange.kind = self._answerers.routes.kind(exchange.method, exchange.url, exchange.scope)
+        host = known[_HOST]
+        kind = exchange.kind = self._answerers.routes.kind(exchange.method, exchange.url, exchange.scope, host)
         if kind is _INVOKE:
             exchange.body_limit = limits.payload_bytes
+        elif kind in _EVENTS:
+            exchange.body_limit = limits.payload_bytes
+            exchange.protocol = "HTTP/" + self._parser.get_http_version()
         else:
             exchange.body_limit = _INTERNAL_BODY_BYTES if kind is _INTERNAL else limits.api_body_bytes
         exchange.refused = refuse_head(exchange, head_bytes, limits, self._answerers.hosts, inside=self._gate.inside)
@@ -206,7 +206,7 @@ class AwsEndpoint(asyncio.Protocol):
             self._transport.write(CONTINUE)
         if exchange.kind is _RELAY:
             self._current = exchange
-            self._open_relay(exchange)
+            self._answering[_RELAY](self, exchange)
 
     def _overflow(self, exchange: Exchange) -> None:
         """A body above its limit is read to its end, so that the client can read why it is refused, up to a point."""
@@ -214,7 +214,7 @@ class AwsEndpoint(asyncio.Protocol):
             limit = exchange.body_limit
             exchange.refused = (
                 self._answerers.render_error(payload_too_large(limit))
-                if exchange.kind is _INVOKE
+                if exchange.kind is _INVOKE or exchange.kind in _EVENTS
                 else refusals.body_too_large(limit)
             )
             exchange.body, exchange.chunks = b"", None
@@ -249,101 +249,35 @@ class AwsEndpoint(asyncio.Protocol):
 
     # answering
 
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """Where answers are written; None when the client has gone."""
+        return self._transport
+
+    @property
+    def writing_paused(self) -> bool:
+        """Whether the client reads slower than it is answered."""
+        return self._writing_paused
+
+    def awaits(self, exchange: Exchange) -> bool:
+        """Whether the client is still there and ``exchange`` is what it waits for."""
+        return self._current is exchange and self._transport is not None
+
+    def put_off(self, exchange: Exchange) -> None:
+        """Answer ``exchange``, whose body has not ended, when it has."""
+        if self._current is exchange:
+            self._current = None
+
     def _start(self, exchange: Exchange) -> None:
         self._current = exchange
         exchange.request_id = self._answerers.ids.request_id()
         if exchange.refused is not None:
-            self._answer(exchange, exchange.refused)
-        elif exchange.kind is _INVOKE:
-            self._invoke(exchange)
-        elif exchange.kind is _RELAY:
-            self._open_relay(exchange)
+            self.answer(exchange, exchange.refused)
         else:
-            self._listener.tasks.start(self._handle(exchange))
+            self._answering[exchange.kind](self, exchange)
 
-    def _invoke(self, exchange: Exchange) -> None:
-        answerers, known = self._answerers, exchange.known
-        exchange.trace_id = known[_TRACE] or answerers.ids.trace_id(answerers.clock.now())
-        kind, log, context, tenant = known[_TYPE], known[_LOG], known[_CONTEXT], known[_TENANT]
-        parameters = NO_PARAMETERS
-        if kind is not None or log is not None or context is not None or tenant is not None:
-            parameters = InvokeParameters(kind, log, context, tenant)
-        try:
-            if known[_DURABLE] is not None:
-                refuse_unsupported()
-            function, qualifier = answerers.routes.function(exchange.url, exchange.scope)
-            body = exchange.body if exchange.chunks is None else exchange.whole_body()
-            done = partial(self._invoked, exchange)
-            answerers.invocations.invoke(
-                function,
-                qualifier,
-                body,
-                parameters,
-                request_id=exchange.request_id,
-                trace_id=exchange.trace_id,
-                done=done,
-            )
-        except ServiceError as error:
-            self._answer(exchange, answerers.render_error(error))
-
-    def _invoked(self, exchange: Exchange, result: Outcome | ServiceError) -> None:
-        transport = self._transport
-        if transport is None or self._current is not exchange:
-            return
-        if isinstance(result, ServiceError):
-            self._answer(exchange, self._answerers.render_error(result))
-            return
-        if result is DRY_RUN:
-            self._answer(exchange, Response(status=204))
-            return
-        head = self._listener.renderer.outcome(
-            result, exchange.request_id, exchange.trace_id, keep_alive=exchange.keep_alive
-        )
-        payload = result.payload
-        if len(payload) <= _JOINED_BYTES:
-            transport.write(head + payload)
-        else:
-            transport.write(head)
-            transport.write(payload)
-        self._finish(exchange)
-
-    async def _handle(self, exchange: Exchange) -> None:
-        request = exchange.as_request()
-        try:
-            if exchange.kind is _INTERNAL:
-                response = await self._answerers.internal(request)
-            else:
-                response = await self._answerers.api(request, exchange.scope)
-        except ServiceError as error:
-            response = self._answerers.render_error(error)
-        except Exception:  # noqa: BLE001 - the one place where an operation's mistake becomes an answer
-            structlog.get_logger("midge.http").exception("request failed", method=request.method, path=request.path)
-            response = refusals.internal_error()
-        self._answer(exchange, response)
-
-    def _open_relay(self, exchange: Exchange) -> None:
-        relay, rewrite, transport = self._answerers.relay, self._answerers.rewrite_head, self._transport
-        if relay is None or rewrite is None or transport is None:
-            exchange.refused = refusals.no_such_service()
-            if exchange.complete:
-                self._answer(exchange, exchange.refused)
-            else:
-                self._current = None
-            return
-        head = rewrite(exchange.method, exchange.url, exchange.headers)
-        exchange.relayed = relay.open(head, transport, partial(self._relayed, exchange))
-        body, exchange.body = exchange.whole_body(), b""
-        if body:
-            exchange.relayed.feed(body)
-        if exchange.complete:
-            exchange.relayed.finish()
-
-    def _relayed(self, exchange: Exchange, usable: bool) -> None:
-        if self._current is exchange:
-            exchange.keep_alive = exchange.keep_alive and usable and exchange.complete
-            self._finish(exchange)
-
-    def _answer(self, exchange: Exchange, response: Response) -> None:
+    def answer(self, exchange: Exchange, response: Response) -> None:
+        """Write a whole response, unless the client has gone."""
         transport = self._transport
         if transport is None or self._current is not exchange:
             return
@@ -355,9 +289,10 @@ class AwsEndpoint(asyncio.Protocol):
                 head_only=exchange.method == b"HEAD",
             )
         )
-        self._finish(exchange)
+        self.finish(exchange)
 
-    def _finish(self, exchange: Exchange) -> None:
+    def finish(self, exchange: Exchange) -> None:
+        """The answer has been written: go on to the next request, or close."""
         self._current = None
         if not exchange.keep_alive or (self._client_done and not self._queue):
             if self._transport is not None:

@@ -12,7 +12,9 @@ import structlog
 
 from midge.api.invocations import Invocations
 from midge.clock import Clock, Timer
+from midge.http.answering import answering
 from midge.http.connection import AwsEndpoint
+from midge.http.function_urls import UrlAccess
 from midge.http.gate import Gate
 from midge.http.hosts import HostRules
 from midge.http.internal import InternalPages
@@ -34,6 +36,7 @@ class Answerers:
     api: ApiHandler
     internal: InternalPages
     routes: Routes
+    function_urls: UrlAccess
     scope: ScopeReader
     render_error: ErrorRenderer
     ids: RequestIds
@@ -50,7 +53,8 @@ class Listener:
     def __init__(self, answerers: Answerers) -> None:
         self.answerers = answerers
         self.renderer = Renderer(answerers.clock)
-        self.tasks = TaskOwner(self._task_failed)
+        self._tasks = TaskOwner(self._task_failed)
+        self.answering = answering(answerers, self.renderer, self._tasks)
         self._connections: set[AwsEndpoint] = set()
         self._server: asyncio.Server | None = None
         self._timer: Timer | None = None
@@ -93,7 +97,7 @@ class Listener:
             self._timer.cancel()
         for connection in list(self._connections):
             connection.abort()
-        await self.tasks.close()
+        await self._tasks.close()
 
     @staticmethod
     def _task_failed(error: BaseException) -> None:

@@ -2,7 +2,7 @@
 
 The Lambda API is known by its dated paths (``/2015-03-31/...``) and by the credential scope's service; everything that
 is signed for another service is that service's. Paths of the form of a dated one can be another service's as well, so
-the scope, where there is one, decides.
+the scope, where there is one, decides. A function URL is known by its Host, or by its path where names do not resolve.
 """
 
 import re
@@ -11,12 +11,14 @@ from urllib.parse import parse_qs, unquote
 
 from midge.api.names import resolve
 from midge.api.services import CallContext
+from midge.function_urls.addresses import PATH_PREFIX, is_function_url_host
 from midge.http.exchange import Kind
 from midge.http.ports import Scope
 from midge.model.functions import FunctionId
 
 _DATED = re.compile(rb"/20\d\d-\d\d-\d\d/")
 _INVOKE = re.compile(rb"/2015-03-31/functions/([^/?]+)/invocations/?(?:\?(.*))?", re.DOTALL)
+_STREAM = re.compile(rb"/2021-11-15/functions/([^/?]+)/response-streaming-invocations/?(?:\?(.*))?", re.DOTALL)
 _INTERNAL = b"/_midge/"
 _CACHED = 4_096
 _CACHED_URL_BYTES = 512
@@ -25,27 +27,45 @@ _CACHED_URL_BYTES = 512
 class Routes:
     """Classifies requests. ``account`` and ``region`` stand in where a request names none."""
 
-    def __init__(self, account: str, region: str) -> None:
+    def __init__(self, account: str, region: str, url_domain: str = "localhost") -> None:
+        """``url_domain``: below which function URLs are."""
         self._account = account
+        self._url_domain = url_domain
+        self._url_hosts: dict[bytes, bool] = {}
         self._region = region
         self._invokes: dict[bytes, _InvokeTarget | None] = {}
         self._functions: dict[tuple[bytes, str, str], tuple[FunctionId, str | None]] = {}
 
-    def kind(self, method: bytes, url: bytes, scope: Scope | None) -> Kind:
+    @property
+    def default_account(self) -> str:
+        """The account of callers that name none."""
+        return self._account
+
+    def kind(self, method: bytes, url: bytes, scope: Scope | None, host: bytes | None = None) -> Kind:
         """Who answers this request."""
+        if host is not None and self._is_url_host(host):
+            return Kind.FUNCTION_URL
         if scope is not None:
             if scope.service != "lambda":
-                return Kind.RELAY
+                return Kind.FUNCTION_URL if url.startswith(PATH_PREFIX) else Kind.RELAY
         elif url.startswith(_INTERNAL):
-            return Kind.INTERNAL
+            return Kind.FUNCTION_URL if url.startswith(PATH_PREFIX) else Kind.INTERNAL
         elif not _DATED.match(url):
             return Kind.RELAY
-        if method == b"POST" and self._invoke_target(url) is not None:
-            return Kind.INVOKE
-        return Kind.API
+        target = self._invoke_target(url) if method == b"POST" else None
+        if target is not None:
+            return target[2]
+        return Kind.FUNCTION_URL if url.startswith(PATH_PREFIX) else Kind.API
+
+    def _is_url_host(self, host: bytes) -> bool:
+        known = self._url_hosts.get(host)
+        if known is None:
+            known = is_function_url_host(host, self._url_domain)
+            _remember(self._url_hosts, host, known, len(host))
+        return known
 
     def function(self, url: bytes, scope: Scope | None) -> tuple[FunctionId, str | None]:
-        """The function and qualifier that an INVOKE request names. Raises ServiceError if it names none."""
+        """The function and qualifier that an INVOKE or a STREAM request names. Raises ServiceError if it names none."""
         account, region = self._account, self._region
         if scope is not None:
             account, region = scope.account(account), scope.region
@@ -71,7 +91,7 @@ class Routes:
             return target
 
 
-_InvokeTarget = tuple[str, str | None]
+_InvokeTarget = tuple[str, str | None, Kind]
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
@@ -84,10 +104,12 @@ def _remember(cache: dict[_Key, _Value], key: _Key, value: _Value, size_bytes: i
 
 
 def _parse_invoke(url: bytes) -> _InvokeTarget | None:
-    """FunctionName and Qualifier as the caller wrote them; None if this is not the Invoke operation's path."""
-    match = _INVOKE.fullmatch(url)
+    """FunctionName and Qualifier as the caller wrote them; None if this is no path of the invoke operations."""
+    match, kind = _INVOKE.fullmatch(url), Kind.INVOKE
+    if match is None:
+        match, kind = _STREAM.fullmatch(url), Kind.STREAM
     if match is None:
         return None
     query = parse_qs((match[2] or b"").decode("latin-1"), keep_blank_values=True)
     qualifiers = query.get("Qualifier")
-    return unquote(match[1].decode("latin-1")), qualifiers[0] if qualifiers else None
+    return unquote(match[1].decode("latin-1")), qualifiers[0] if qualifiers else None, kind

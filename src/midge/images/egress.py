@@ -41,6 +41,13 @@ class Egress:
         self._plain = tuple(name.removeprefix(_PLAIN).lower() for name in registries if name.startswith(_PLAIN))
         self._secure = tuple(name.lower() for name in registries if not name.startswith(_PLAIN))
 
+    @classmethod
+    def of_settings(cls, registries: Sequence[str], directories: Sequence[str], auth_file: str) -> "Egress":
+        """As the configuration has them; without an ``auth_file`` there are no credentials. Raises CredentialsError."""
+        places = [Path(directory).expanduser().absolute() for directory in directories]
+        credentials = read_credentials(Path(auth_file).expanduser()) if auth_file else {}
+        return cls(registries, places, credentials)
+
     def scheme(self, host: str) -> str:
         """How to speak to a registry."""
         return "http" if _on_this_machine(host) or _matches(host, self._plain) else "https"

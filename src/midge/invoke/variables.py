@@ -21,12 +21,17 @@ class SessionCredentials:
     session_token: str = field(repr=False)
 
 
-def session_credentials(version: FunctionVersion, random_hex: Callable[[], str]) -> SessionCredentials:
-    """New ones for an environment of ``version``; ``random_hex`` gives 32 hexadecimal digits."""
+def session_credentials(
+    version: FunctionVersion, random_hex: Callable[[], str], secret_of: Callable[[str, str], str]
+) -> SessionCredentials:
+    """New ones for an environment of ``version``.
+
+    ``random_hex`` gives 32 hexadecimal digits, ``secret_of`` the secret of an access key id with a session token.
+    """
+    access_key_id = version.function.account  # so that its calls are its account's: see auth.scope
+    token = base64.b64encode((random_hex() + random_hex()).encode()).decode()
     return SessionCredentials(
-        access_key_id=version.function.account,  # so that its calls are its account's: see auth.scope
-        secret_access_key=base64.b64encode(random_hex().encode())[:40].decode(),
-        session_token=base64.b64encode((random_hex() + random_hex()).encode()).decode(),
+        access_key_id=access_key_id, secret_access_key=secret_of(access_key_id, token), session_token=token
     )
 
 

@@ -45,7 +45,7 @@ class Code:
     unzipped_bytes: int | None = None
     """Of all files together; None in records from before it was counted."""
     extensions: tuple[str, ...] = ()
-    """Names of the files in its directory ``extensions``: as a layer's, these would be started beside the runtime."""
+    """Names of the files in its directory ``extensions``: as a layer's, these are started beside the runtime."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +123,8 @@ class FunctionVersion:
     """Of a function with ``PackageType`` Image; it has no runtime and no handler then, and ``code`` is the image's."""
     image_config: ImageConfig | None = None
     kept: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """Members that only describe AWS's surroundings (VpcConfig, KMSKeyArn, TracingConfig ...), in wire form."""
+    """Members in wire form: those that only describe AWS's surroundings (VpcConfig, KMSKeyArn, TracingConfig ...), and
+    DeadLetterConfig."""
     revision_id: str
     last_modified: str
     """AWS's format: 2026-11-23T19:00:00.000+0000"""
@@ -140,6 +141,12 @@ class FunctionVersion:
     def arn(self) -> str:
         """The ARN that names this version; $LATEST is qualified as well."""
         return self.function.qualified_arn(self.version)
+
+    @property
+    def dead_letter_target(self) -> str | None:
+        """The ARN of the queue or topic that gets the events which it failed to process."""
+        config: Mapping[str, str] = self.kept.get("DeadLetterConfig") or {}
+        return config.get("TargetArn") or None
 
     @property
     def layer_digests(self) -> tuple[str, ...]:

@@ -17,7 +17,12 @@ class FunctionMetrics:
     """The counters of one function."""
 
     __slots__ = (
+        "async_event_age_seconds",
+        "async_events_dropped",
+        "async_events_received",
         "cold_starts",
+        "dead_letter_errors",
+        "destination_delivery_failures",
         "duration_buckets",
         "duration_seconds",
         "errors",
@@ -32,6 +37,11 @@ class FunctionMetrics:
         self.timeouts = 0
         self.throttles = 0
         self.cold_starts = 0
+        self.async_events_received = 0
+        self.async_events_dropped = 0
+        self.async_event_age_seconds = 0.0
+        self.destination_delivery_failures = 0
+        self.dead_letter_errors = 0
         self.duration_seconds = 0.0
         self.duration_buckets = [0] * (len(DURATION_BOUNDS_SECONDS) + 1)
 
@@ -48,6 +58,15 @@ _COUNTERS = (
     ("midge_timeouts_total", "Invocations that ran into the function's time-out.", "timeouts"),
     ("midge_throttles_total", "Invocations refused for want of concurrency.", "throttles"),
     ("midge_cold_starts_total", "Execution environments started.", "cold_starts"),
+    ("midge_async_events_received_total", "Events accepted for asynchronous invocation.", "async_events_received"),
+    ("midge_async_events_dropped_total", "Events that ended with nobody told of it.", "async_events_dropped"),
+    ("midge_async_event_age_seconds_total", "Ages of the events that ended, together.", "async_event_age_seconds"),
+    (
+        "midge_destination_delivery_failures_total",
+        "Records that a destination did not take.",
+        "destination_delivery_failures",
+    ),
+    ("midge_dead_letter_errors_total", "Events that a dead-letter queue did not take.", "dead_letter_errors"),
 )
 
 Gauge = Callable[[], Mapping[str, float]]

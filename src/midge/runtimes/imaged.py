@@ -5,9 +5,10 @@ Their environments start with the image's own entry point, given the handler, as
 """
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
-from midge.model.functions import FunctionImage
+from midge.images.errors import ImageError
+from midge.images.images import Images
+from midge.images.layers import prepare_for_packages
 from midge.runtimes import provided
 from midge.runtimes.catalogue import Catalogue
 from midge.sandbox.port import RootImage
@@ -37,14 +38,28 @@ class ImagedCatalogue(Mapping[str, Program]):
             self._catalogue.check(runtime, architecture)
 
 
-def root_of(image: FunctionImage, place: Path) -> RootImage:
-    """An image that is unpacked at ``place``, as the root of a managed runtime."""
-    return RootImage(
-        root=place,
-        command=image.entry_point,
-        working_directory=image.working_directory,
-        environment=image.environment,
-    )
+class RuntimeImageError(Exception):
+    """The image of a runtime cannot be had; the text says of which, and why."""
+
+
+async def pull_roots(wanted: Mapping[str, str], images: Images) -> dict[str, RootImage]:
+    """The images named, by runtime, pulled and kept for good. Raises RuntimeImageError."""
+    roots: dict[str, RootImage] = {}
+    for name, uri in wanted.items():
+        try:
+            image = await images.resolve(uri)
+            images.hold(image.root)
+            place = await images.unpacked(image)
+            prepare_for_packages(place)
+        except (ImageError, OSError) as error:
+            raise RuntimeImageError(f"the image of the runtime {name} cannot be had: {error}") from error
+        roots[name] = RootImage(
+            root=place,
+            command=image.entry_point,
+            working_directory=image.working_directory,
+            environment=image.environment,
+        )
+    return roots
 
 
 def _program(image: RootImage, name: str) -> Program:

@@ -40,6 +40,7 @@ _CLOSE_SECONDS = 10
 _REMEMBERED_PACKAGES = 4096
 _OF_RUNTIMES = frozenset({"PATH", "LD_LIBRARY_PATH", "LAMBDA_RUNTIME_DIR"})
 """Variables that lead to a managed runtime's own files: an image has none of these, or says so itself."""
+_RUNTIMES_OWN = frozenset({"LAMBDA_RUNTIME_DIR", "LAMBDA_TASK_ROOT"})
 _DATA_HEADROOM_BYTES = 128 * MIB
 """What a runtime itself may take above a function's memory where only an rlimit holds it."""
 
@@ -132,7 +133,7 @@ class NamespaceSandbox:
     async def start(self, request: StartRequest) -> SandboxedEnvironment:
         line = await self._line(request.runtime, request.task_root)
         request = replace(request, image=self._image_of(request))
-        late = line.program.starts_late(request.environment)
+        late = request.extensions is not None or line.program.starts_late(request.environment)
         assignment = await self._assignment(line.program, request, late)
         for _ in range(self._limits.stems_after_burst + 1):
             try:
@@ -197,6 +198,16 @@ class NamespaceSandbox:
             "ephemeral_storage_mb": request.ephemeral_storage_mb,
             "resize": request.ephemeral_storage_mb != EPHEMERAL_STORAGE_MB,
             "data_limit_bytes": self._data_limit_bytes(request),
+            **self._extensions_of(request),
+        }
+
+    def _extensions_of(self, request: StartRequest) -> dict[str, Any]:
+        if request.extensions is None:
+            return {}
+        own = {name: value for name, value in self._own_variables().items() if name not in _RUNTIMES_OWN}
+        return {
+            "extensions": request.extensions.names,
+            "extensions_environment": {**own, **request.extensions.environment},
         }
 
     def _data_limit_bytes(self, request: StartRequest) -> int | None:

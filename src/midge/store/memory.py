@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import replace
 
 from midge.model.event_source_mappings import AT_REST, EventSourceMapping
+from midge.model.function_urls import FunctionUrl
 from midge.model.functions import LATEST, Alias, FunctionId, FunctionSettings, FunctionVersion
 from midge.model.provisioned_concurrency import ProvisionedConcurrency
 from midge.model.resources import Place, Resource
@@ -270,6 +271,11 @@ class MemoryStore(MemoryLayers):
         self._check_open()
         if self._resources.pop((kind, place_columns(place)), None) is None:
             raise MissingError(place.name)
+
+    async def function_url(self, url_id: str) -> FunctionUrl | None:
+        self._check_open()
+        records = (record for _, _, record in self._records() if isinstance(record, FunctionUrl))
+        return next((record for record in records if record.url_id == url_id), None)
 
 
 def _versions_of(alias: Alias) -> list[str]:

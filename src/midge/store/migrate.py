@@ -32,9 +32,9 @@ class Migration:
         return hashlib.sha256(self.sql.encode("utf-8")).hexdigest()
 
 
-def known_migrations() -> list[Migration]:
-    """Those that ship with this midge, in order."""
-    files = resources.files("midge.store").joinpath("migrations").iterdir()
+def known_migrations(room: str = "midge.store") -> list[Migration]:
+    """Those of a room's database that ship with this midge, in order."""
+    files = resources.files(room).joinpath("migrations").iterdir()
     found = [(named, file) for file in files if (named := _NAME.fullmatch(file.name))]
     migrations = [Migration(int(named[1]), named[2], file.read_text("utf-8")) for named, file in found]
     return sorted(migrations, key=lambda migration: migration.number)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from midge.model.event_source_mappings import EventSourceMapping
+from midge.model.function_urls import FunctionUrl
 from midge.model.functions import Alias, FunctionId, FunctionSettings, FunctionVersion
 from midge.model.layers import LayerId, LayerVersion
 from midge.model.provisioned_concurrency import ProvisionedConcurrency
@@ -165,6 +166,10 @@ class ResourceStore(Protocol):
 
     async def delete_resource(self, kind: type[Resource], place: Place) -> None:
         """Forget a record. Raises MissingError."""
+        ...
+
+    async def function_url(self, url_id: str) -> FunctionUrl | None:
+        """The function URL of this id, in whatever account and region."""
         ...
 
 

@@ -2,6 +2,7 @@
 
 import sqlite3
 
+from midge.model.function_urls import FunctionUrl
 from midge.model.functions import LATEST, FunctionId
 from midge.model.resources import Place, Resource
 from midge.store.errors import ExistsError, MissingError
@@ -50,6 +51,13 @@ def _text(connection: sqlite3.Connection, kind: type[Resource], place: Place) ->
 def resource(connection: sqlite3.Connection, kind: type[R], place: Place) -> R | None:
     text = _text(connection, kind, place)
     return None if text is None else kind_of(kind).decoder.decode(text)
+
+
+def function_url(connection: sqlite3.Connection, url_id: str) -> FunctionUrl | None:
+    row = connection.execute(
+        "SELECT record FROM resources WHERE kind = 'function-url' AND json_extract(record, '$.url_id') = ?", (url_id,)
+    ).fetchone()
+    return None if row is None else kind_of(FunctionUrl).decoder.decode(row[0])
 
 
 def list_resources(

@@ -1,24 +1,24 @@
-"""The Store in SQLite: WAL, synchronous=FULL, one writer thread with group commit, one reader thread.
+"""The Store in SQLite: one writer thread with group commit, one reader thread.
 
-``synchronous=FULL`` because NORMAL loses acknowledged writes in a power cut. Statements live beside this module, in
-``statements``; schema changes in ``migrations``. Source: https://www.sqlite.org/wal.html
+Statements live beside this module, in ``statements``; schema changes in ``migrations``.
 """
 
 import asyncio
-import os
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+from midge.model.function_urls import FunctionUrl
 from midge.model.functions import Alias, FunctionId, FunctionSettings, FunctionVersion
 from midge.model.layers import LayerId, LayerVersion
 from midge.model.limits import Limits
 from midge.model.resources import Place, Resource
 from midge.store import layers, resources, statements
 from midge.store import usage as counts
+from midge.store.database import open_database
 from midge.store.errors import StoreUnavailableError
-from midge.store.migrate import known_migrations, migrate
+from midge.store.migrate import known_migrations
 from midge.store.paging import Page, decode_marker
 from midge.store.port import Compatible, Opening, R, ResourceScope, Scope, Usage
 from midge.store.writer import Result, Work, Writer, translate
@@ -39,7 +39,7 @@ class SqliteStore:
         executor = ThreadPoolExecutor(1, thread_name_prefix="midge-store-reader")
         loop = asyncio.get_running_loop()
         try:
-            connection, reader = await loop.run_in_executor(executor, _open, path)
+            connection, reader = await loop.run_in_executor(executor, open_database, path, known_migrations())
         except (sqlite3.Error, OSError) as error:
             executor.shutdown(wait=False)
             raise StoreUnavailableError(f"cannot open {path}: {error}") from error
@@ -165,23 +165,5 @@ class SqliteStore:
     async def delete_resource(self, kind: type[Resource], place: Place) -> None:
         await self._writer.run(partial(resources.delete, kind=kind, place=place))
 
-
-def _open(path: Path) -> tuple[sqlite3.Connection, sqlite3.Connection]:
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # environment variables are inside
-    connection = _connect(path)
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
-        migrate(connection, known_migrations())
-        reader = _connect(path)
-    except BaseException:
-        connection.close()
-        raise
-    reader.execute("PRAGMA query_only = ON")
-    return connection, reader
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    # Each connection is used by one thread at a time; not the one that opened it.
-    return sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    async def function_url(self, url_id: str) -> FunctionUrl | None:
+        return await self._read(partial(resources.function_url, url_id=url_id))

@@ -22,6 +22,7 @@ from midge.invoke.pool import ProvisionedEnvironments
 from midge.model.errors import ServiceError, invalid_parameter
 from midge.model.functions import Alias, Code, FunctionId, FunctionVersion
 from midge.model.limits import Limits
+from midge.queue.port import AsyncEvent
 from midge.store.memory import MemoryStore
 
 ROLE = "arn:aws:iam::000000000000:role/r"
@@ -115,6 +116,7 @@ class Bench:
         self.limits = Limits()
         self.strict = False
         self.runs_images = True
+        self.accepted: list[AsyncEvent] = []
         self.context = CONTEXT
         """Who calls, and where."""
         self.api: Api
@@ -124,6 +126,9 @@ class Bench:
         if (bucket, key, version) not in self.objects:
             raise S3Error("NoSuchKey", "The specified key does not exist.")
         return self.objects[bucket, key, version]
+
+    async def accept_event(self, event: AsyncEvent) -> None:
+        self.accepted.append(event)
 
     def services(self) -> ApiServices:
         self.packages = HeldPackages(self.directory / "packages", self.blobs, self.limits)
@@ -139,6 +144,7 @@ class Bench:
             fetch_s3=self.fetch_s3,
             runtimes=FakeRuntimes(),
             code_links=CodeLinks(b"k" * 32, self.clock, self.limits),
+            accept_event=self.accept_event,
             strict=self.strict,
         )
 

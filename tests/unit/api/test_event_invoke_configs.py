@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-import structlog
 from api_bench import ARN, Bench
 
 AT = "us-east-1:000000000000"
@@ -258,26 +257,3 @@ def test_listings_are_paged(bench: Bench) -> None:
         assert found == [f"{ARN}:$LATEST", f"{ARN}:1", f"{ARN}:live"]
 
     bench.run(scenario)
-
-
-def test_that_nothing_is_invoked_so_is_said(bench: Bench) -> None:
-    """midge's log names a new configuration and not a changed one; strict mode refuses to make one and still deletes."""
-
-    async def said(bench: Bench) -> None:
-        await bench.created()
-        with structlog.testing.capture_logs() as logs:
-            await put(bench, MaximumRetryAttempts=1)
-            await put(bench, MaximumRetryAttempts=2)
-            await update(bench, MaximumRetryAttempts=0)
-        said = [(entry["resource"], entry["members"]) for entry in logs if entry["event"] == "kept_without_effect"]
-        assert said == [(f"{ARN}:$LATEST", ["EventInvokeConfig"])]
-
-    async def refused(bench: Bench) -> None:
-        for operation in ("PutFunctionEventInvokeConfig", "UpdateFunctionEventInvokeConfig"):
-            message = await bench.refused(operation, INVALID, FunctionName="f", MaximumRetryAttempts=1)
-            assert message == f"midge does not support the operation {operation} yet."
-        await bench.call("DeleteFunctionEventInvokeConfig", FunctionName="f")
-
-    bench.run(said)
-    bench.strict = True
-    bench.run(refused)

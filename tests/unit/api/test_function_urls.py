@@ -8,6 +8,11 @@ import pytest
 import structlog
 from api_bench import ARN, CONTEXT, Bench
 
+from midge.api.url_directory import UrlDirectory
+from midge.model.function_urls import FunctionUrl
+from midge.model.functions import FunctionId
+from midge.model.limits import Limits
+from midge.store.memory import MemoryStore
 from midge.wire.model import load_service_model
 
 INVALID = "InvalidParameterValueException"
@@ -239,23 +244,67 @@ def test_listings_are_paged(bench: Bench) -> None:
     bench.run(scenario)
 
 
-def test_that_nothing_answers_is_said(bench: Bench) -> None:
-    """midge's log names a new URL, once; strict mode refuses to make or change one and still deletes."""
+def test_nothing_of_a_url_is_only_kept(bench: Bench) -> None:
+    """Strict mode takes every setting, and midge's log has nothing to say of them."""
 
-    async def said(bench: Bench) -> None:
+    async def scenario(bench: Bench) -> None:
         await bench.created()
         with structlog.testing.capture_logs() as logs:
-            await create(bench)
+            await create(bench, InvokeMode="RESPONSE_STREAM", Cors={"AllowOrigins": ["*"]})
             await update(bench, AuthType="AWS_IAM")
-        said = [(entry["resource"], entry["members"]) for entry in logs if entry["event"] == "kept_without_effect"]
-        assert said == [(ARN, ["FunctionUrlConfig"])]
+        assert not [entry for entry in logs if entry["event"] == "kept_without_effect"]
 
-    async def refused(bench: Bench) -> None:
-        for operation in ("CreateFunctionUrlConfig", "UpdateFunctionUrlConfig"):
-            message = await bench.refused(operation, INVALID, FunctionName="f", AuthType="NONE")
-            assert message == f"midge does not support the operation {operation} yet."
-        await bench.call("DeleteFunctionUrlConfig", FunctionName="f")
-
-    bench.run(said)
     bench.strict = True
-    bench.run(refused)
+    bench.run(scenario)
+
+
+def test_calls_find_a_url_as_it_is_now(bench: Bench) -> None:
+    """What was found is remembered until it is changed or goes, with its function or alias too."""
+
+    async def found(bench: Bench, answer: dict[str, Any]) -> str | None:
+        url_id = answer["FunctionUrl"].removeprefix("http://").partition(".")[0]
+        url = await bench.api.urls.find(url_id)
+        assert bench.api.urls.known(url_id) == url
+        return None if url is None else url.auth_type
+
+    async def scenario(bench: Bench) -> None:
+        await with_alias(bench)
+        own, alias = await create(bench), await create(bench, Qualifier="live")
+        assert (await found(bench, own), await found(bench, alias)) == ("NONE", "NONE")
+        await update(bench, AuthType="AWS_IAM")
+        assert (await found(bench, own), await found(bench, alias)) == ("AWS_IAM", "NONE")
+        await bench.call("DeleteAlias", FunctionName="f", Name="live")
+        assert (await found(bench, own), await found(bench, alias)) == ("AWS_IAM", None)
+        await bench.call("DeleteFunctionUrlConfig", FunctionName="f")
+        assert await found(bench, own) is None
+        again = await create(bench)
+        assert await found(bench, again) == "NONE"
+        await bench.call("DeleteFunction", FunctionName="f")
+        assert await found(bench, again) is None
+
+    bench.run(scenario)
+
+
+def test_what_changes_while_it_is_looked_up_is_not_remembered(bench: Bench) -> None:
+    """A look-up that began before a change does not put the former state back; no more are kept than the limit."""
+
+    async def scenario(bench: Bench) -> None:
+        await bench.created()
+        url_id = (await create(bench))["FunctionUrl"].removeprefix("http://").partition(".")[0]
+        directory = UrlDirectory(bench.store, Limits(function_urls_remembered=1))
+        looking = directory.find(url_id)
+        directory.forget(FunctionId(account="000000000000", region="us-east-1", name="other"))
+        assert await looking is not None
+        assert directory.known(url_id) is not None
+
+        class Slow(MemoryStore):
+            async def function_url(self, url_id: str) -> FunctionUrl | None:
+                found = await bench.store.function_url(url_id)
+                slow.forget(FunctionId(account="000000000000", region="us-east-1", name="f"))
+                return found
+
+        slow = UrlDirectory(Slow(), Limits())
+        assert await slow.find(url_id) is not None
+        assert slow.known(url_id) is None
+
+    bench.run(scenario)

@@ -35,7 +35,6 @@ HARMLESS: dict[str, Any] = {
 }
 KEPT: dict[str, Any] = {
     "FileSystemConfigs": [{"Arn": "a", "LocalMountPath": "/mnt/x"}],
-    "DeadLetterConfig": {"TargetArn": "arn:aws:sqs:us-east-1:000000000000:q"},
     "VpcConfig": {"SubnetIds": ["subnet-1"]},
     "KMSKeyArn": "arn:aws:kms:us-east-1:000000000000:key/k",
     "TracingConfig": {"Mode": "Active"},
@@ -149,5 +148,27 @@ def test_nothing_secret_is_logged(bench: Bench, caplog: pytest.LogCaptureFixture
         with structlog.testing.capture_logs() as logs, caplog.at_level(logging.DEBUG):
             await bench.created(Environment={"Variables": {"PASSWORD": "hunter2"}}, VpcConfig=KEPT["VpcConfig"])
         assert "hunter2" not in f"{logs}{caplog.text}"
+
+    bench.run(scenario)
+
+
+@pytest.mark.parametrize(
+    "target", ["arn:aws:lambda:us-east-1:000000000000:function:g", "arn:aws:sqs:us-east-1:000000000000:q.fifo"]
+)
+def test_dead_letters_go_to_queues_and_topics(bench: Bench, target: str) -> None:
+    """A dead-letter target is kept as given and can be taken away; what is no standard queue or topic is refused."""
+
+    async def scenario(bench: Bench) -> None:
+        queue = {"TargetArn": "arn:aws:sqs:us-east-1:000000000000:q"}
+        assert (await bench.created(DeadLetterConfig=queue))["DeadLetterConfig"] == queue
+        changed = await bench.call("UpdateFunctionConfiguration", FunctionName="f", DeadLetterConfig={"TargetArn": ""})
+        assert "DeadLetterConfig" not in changed
+        message = await bench.refused(
+            "UpdateFunctionConfiguration",
+            "InvalidParameterValueException",
+            FunctionName="f",
+            DeadLetterConfig={"TargetArn": target},
+        )
+        assert target in message
 
     bench.run(scenario)

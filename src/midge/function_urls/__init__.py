@@ -1,0 +1,1 @@
+"""Function URLs as rules: their addresses, and HTTP to events and back. Pure."""
