@@ -45,6 +45,8 @@ from midge.http.listener import Answerers, Listener
 from midge.http.relay import Relay
 from midge.http.routes import Routes
 from midge.http.s3_objects import S3Objects
+from midge.images.egress import CredentialsError, Egress
+from midge.images.images import Images
 from midge.invoke.concurrency import ConcurrencyBook
 from midge.invoke.environment import Platform
 from midge.invoke.pools import EnvironmentPools
@@ -59,12 +61,13 @@ from midge.observe.logs import LogWriter
 from midge.observe.metrics import Metrics
 from midge.observe.telemetry_buffer import TelemetryBudget
 from midge.queue.sqlite import SqliteEventQueue
-from midge.runtimes.catalogue import Catalogue, discover, node_modules_directory
+from midge.runtimes.catalogue import discover, node_modules_directory
+from midge.runtimes.imaged import ImagedCatalogue, RuntimeImageError, pull_roots
 from midge.sandbox import rootless
 from midge.sandbox.cgroups.discovery import open_cgroups
 from midge.sandbox.cgroups.port import unique_name
 from midge.sandbox.namespaces import NamespaceSandbox
-from midge.sandbox.port import Sandbox
+from midge.sandbox.port import RootImage, Sandbox
 from midge.sandbox.process import ProcessSandbox
 from midge.services.logs.api import LogsApi
 from midge.services.logs.archive import LogArchive
@@ -120,7 +123,7 @@ async def _serve(config: Config, *, isolated: bool) -> None:
         try:
             listener = await _open(config, stack, isolated=isolated)
             port = await listener.listen(config.server.host, config.server.port)
-        except (OSError, StoreError) as error:
+        except (OSError, StoreError, CredentialsError) as error:
             raise StartError(str(error)) from error
         gc.collect()
         gc.freeze()  # what has been made by now stays for good; collections need not look at it again
@@ -135,6 +138,7 @@ class _Kept:
     store: SqliteStore
     blobs: DirectoryBlobs
     packages: Packages
+    images: Images
     logs: LogWriter
     secret: bytes
 
@@ -145,7 +149,7 @@ class _Execution:
 
     router: Router
     pools: EnvironmentPools
-    catalogue: Catalogue
+    catalogue: ImagedCatalogue
     metrics: Metrics
     ids: RequestIds
     clock: Clock
@@ -161,7 +165,8 @@ async def _open(config: Config, stack: AsyncExitStack, *, isolated: bool) -> Lis
     kept = await _open_kept(config, stack, clock)
     moto = Moto(config.data_dir / "moto.log", config.limits, account=config.aws.account)
     stack.push_async_callback(moto.close)
-    execution = _open_execution(config, stack, clock, kept, listeners, isolated=isolated)
+    imaged = await _runtime_images(config, kept.images, isolated=isolated)
+    execution = _open_execution(config, stack, clock, kept, listeners, imaged, isolated=isolated)
     code_links = CodeLinks(kept.secret, clock, config.limits)
     events = await _open_events(
         config,
@@ -174,12 +179,14 @@ async def _open(config: Config, stack: AsyncExitStack, *, isolated: bool) -> Lis
         store=kept.store,
         blobs=kept.blobs,
         packages=kept.packages,
+        images=kept.images,
         router=execution.router,
         clock=clock,
         limits=config.limits,
         fetch_s3=S3Objects(moto, config.limits).fetch,
         runtimes=execution.catalogue,
         code_links=code_links,
+        runs_images=isolated,
         accept_event=events.accept,
         strict=config.server.strict,
         url_domain=config.server.domain,
@@ -253,22 +260,48 @@ async def _open_kept(config: Config, stack: AsyncExitStack, clock: Clock) -> _Ke
     stack.push_async_callback(blobs.close)
     packages = Packages(data / "packages", blobs, limits)
     stack.push_async_callback(packages.close)
+    images = Images(
+        data / "images",
+        Egress.of_settings(config.images.registries, config.images.directories, config.images.auth_file),
+        limits,
+        apart=True,
+    )
+    stack.push_async_callback(images.close)
     logs = LogWriter(LogFiles(data / "logs", limits), clock, limits)
     stack.push_async_callback(logs.close)
     secret = read_or_create_secret(data / "secret")
-    return _Kept(store=store, blobs=blobs, packages=packages, logs=logs, secret=secret)
+    return _Kept(store=store, blobs=blobs, packages=packages, images=images, logs=logs, secret=secret)
+
+
+async def _runtime_images(config: Config, images: Images, *, isolated: bool) -> dict[str, RootImage]:
+    """The images that runtimes have as their roots, pulled. Raises StartError."""
+    wanted = {name: runtime.image for name, runtime in config.runtimes.items() if runtime.image}
+    if wanted and not isolated:
+        raise StartError("runtimes that are images need the namespaces sandbox")
+    try:
+        return await pull_roots(wanted, images)
+    except RuntimeImageError as error:
+        raise StartError(str(error)) from error
 
 
 def _open_execution(
-    config: Config, stack: AsyncExitStack, clock: Clock, kept: _Kept, listeners: list[Listener], *, isolated: bool
+    config: Config,
+    stack: AsyncExitStack,
+    clock: Clock,
+    kept: _Kept,
+    listeners: list[Listener],
+    imaged: Mapping[str, RootImage],
+    *,
+    isolated: bool,
 ) -> _Execution:
     """``listeners`` will hold the one that serves the AWS endpoint inside environments as well."""
-    catalogue = discover(
+    found = discover(
         python_preload=config.python.preload,
         python_stock_transport=config.python.transport == "stock",
         node_modules=node_modules_directory(),
         places=config.places,
     )
+    catalogue = ImagedCatalogue(found, imaged)
     sandbox = _sandbox(config, catalogue, listeners, isolated=isolated)
     stack.push_async_callback(sandbox.close)
     metrics, ids = Metrics(clock.monotonic), RequestIds()
@@ -359,7 +392,7 @@ def _listener(
     )
 
 
-def _sandbox(config: Config, catalogue: Catalogue, listeners: list[Listener], *, isolated: bool) -> Sandbox:
+def _sandbox(config: Config, catalogue: ImagedCatalogue, listeners: list[Listener], *, isolated: bool) -> Sandbox:
     """The sandbox in force. ``listeners`` holds, once it is made, the one that serves the endpoint inside as well."""
     limits = config.limits
     if not isolated:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +38,15 @@ def clean_environment(**more: str) -> dict[str, str]:
 class Midge:
     """A running server, which finds what set-up has put outside of the checkout. Its output is collected in ``log_file``."""
 
-    def __init__(self, data_dir: Path, log_file: Path, variables: Mapping[str, str]) -> None:
+    def __init__(
+        self, data_dir: Path, log_file: Path, variables: Mapping[str, str], options: Sequence[str] = ()
+    ) -> None:
         self.port = free_port()
         self.endpoint = f"http://127.0.0.1:{self.port}"
         self.data_dir = data_dir
         self.log_file = log_file
         argv = [sys.executable, "-m", "midge.cli", "serve", "--port", str(self.port), "--data-dir", str(data_dir)]
+        argv += options
         with log_file.open("ab") as log:
             self.process = subprocess.Popen(
                 argv,

@@ -25,7 +25,7 @@ from midge.runtimes.places import Places
 from midge.sandbox.cgroups.discovery import open_cgroups
 from midge.sandbox.cgroups.port import Cgroups, unique_name
 from midge.sandbox.namespaces import NamespaceSandbox
-from midge.sandbox.port import ExtensionProcesses, ProcessExit, Sandbox, SandboxedEnvironment, StartRequest
+from midge.sandbox.port import ExtensionProcesses, ProcessExit, RootImage, Sandbox, SandboxedEnvironment, StartRequest
 from midge.sandbox.process import ProcessSandbox
 
 T = TypeVar("T")
@@ -297,6 +297,7 @@ class Workshop:
         memory_size_mb: int = 128,
         ephemeral_storage_mb: int = 512,
         layers: Path | None = None,
+        image: RootImage | None = None,
         extensions: tuple[str, ...] = (),
         **more: str,
     ) -> AsyncGenerator[Driven]:
@@ -308,6 +309,7 @@ class Workshop:
                 handler=handler,
                 task_root=package,
                 layers_root=layers,
+                image=image,
                 environment=variables(handler, memory_size_mb, **more),
                 memory_size_mb=memory_size_mb,
                 ephemeral_storage_mb=ephemeral_storage_mb,

@@ -15,6 +15,7 @@ from midge.invoke import outcome as outcomes
 from midge.invoke.deadline import Deadline
 from midge.invoke.environment_log import EnvironmentLog
 from midge.invoke.extensions import EnvironmentExtensions, TooManyExtensionsError, external_extensions
+from midge.invoke.images import launch_line, root_image
 from midge.invoke.invocation import Invocation
 from midge.invoke.lifecycle import EnvironmentEvent, EnvironmentState, follow
 from midge.invoke.outcome import Failure, Fault
@@ -27,7 +28,8 @@ from midge.model.functions import FunctionVersion
 from midge.observe.log_records import iso_time
 from midge.runtime_api.connection import RuntimeConnection
 from midge.runtime_api.session import RuntimeSession, StreamSource
-from midge.sandbox.port import ProcessExit, SandboxedEnvironment, SandboxError, StartRequest
+from midge.sandbox.port import LaunchError, ProcessExit, SandboxedEnvironment, SandboxError, StartRequest
+from midge.sandbox.program import IMAGE
 
 _INIT, _READY = EnvironmentState.INIT, EnvironmentState.READY
 _BUSY, _ANSWERED = EnvironmentState.BUSY, EnvironmentState.ANSWERED
@@ -109,6 +111,11 @@ class ExecutionEnvironment:
             self._init_failed(_EXIT, outcomes.process_failed("Extension.LaunchError", "ErrTooManyExtensions"))
             self._gone()
             return
+        except LaunchError as error:
+            self._on_output(launch_line(self.version, str(error)))
+            self._init_failed(_EXIT, outcomes.process_failed(error.error_type, str(error)))
+            self._gone()
+            return
         except SandboxError as error:
             structlog.get_logger("midge.invoke").error("environment could not be started", error=str(error))
             self._never_started()
@@ -132,10 +139,11 @@ class ExecutionEnvironment:
         credentials = session_credentials(self.version, self._platform.ids.hex32, self._platform.session_secret)
         variables = function_variables(self.version, self._log.stream.name, credentials, provisioned=self._provisioned)
         return StartRequest(
-            runtime=self.version.runtime,
+            runtime=self.version.runtime or IMAGE,
             handler=self.version.handler,
             task_root=self._task_root,
             layers_root=self._layers_root,
+            image=root_image(self.version, self._task_root),
             environment=variables,
             memory_size_mb=self.version.memory_size_mb,
             ephemeral_storage_mb=self.version.ephemeral_storage_mb,

@@ -9,10 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from midge.sandbox.port import RootImage
+
 TASK_ROOT = "/var/task"
 LAYERS_ROOT = "/opt"
 RUNTIME_DIRECTORY = "/var/runtime"
 WRAPPER_VARIABLE = "AWS_LAMBDA_EXEC_WRAPPER"
+IMAGE = "image"
+"""Stands for the runtime of functions that are container images."""
 INSIDE = "/var/runtime/.midge"
 """Where midge's own part of a runtime lies, inside."""
 
@@ -99,6 +103,9 @@ class Program:
     preload: tuple[str, ...] = ()
     """Modules that a second kind of zygote imports as well, for functions that mention them."""
     waiting_arguments: tuple[str, ...] = ()
+    image: RootImage | None = None
+    """An image that is the root in the place of the layout; without a command of the program's own its entry point, with
+    the handler behind it, is started."""
     early_variables: tuple[str, ...] = ("LD_",)
 
     @property
