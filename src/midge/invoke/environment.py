@@ -330,6 +330,14 @@ class ExecutionEnvironment:
         self._kill()
 
     def _on_exit(self, end: ProcessExit) -> None:
+        invocation = self._invocation
+        if invocation is not None and invocation.sink is not None and self._session.connections:
+            # What it has streamed may be behind the news of its end.
+            self._platform.clock.call_later(self._platform.limits.exit_drain_seconds, self._exited, end)
+        else:
+            self._exited(end)
+
+    def _exited(self, end: ProcessExit) -> None:
         before = self.state
         if before is _ENDED:
             return

@@ -16,6 +16,7 @@ from midge.invoke.streaming import StreamedResponse
 from midge.model.errors import ServiceError
 from midge.model.limits import Limits
 from midge.sandbox.fake import FakeSandbox, do_nothing
+from midge.sandbox.port import ProcessExit
 
 
 class Source:
@@ -163,6 +164,28 @@ def test_a_stream_may_end_badly(tmp_path: Path, end: str, error: str) -> None:
         assert caller.outcome.error_type == error
         assert json.loads(caller.outcome.payload)["errorType"] == error
         assert world.platform.concurrency.total() == 0
+        assert (await called(world)).response is None
+
+    in_streaming(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_what_was_written_before_a_crash_arrives(tmp_path: Path, whole: bool) -> None:
+    """Parts that are read behind the news of the end still reach the caller, and a response that is whole is one."""
+
+    async def scenario(world: World) -> None:
+        caller = await called(world)
+        runtime = world.runtime
+        runtime.request.on_exit(ProcessExit(code=1))
+        runtime.stream(b"a")
+        if whole:
+            runtime.end_stream()
+        runtime.disconnect()
+        assert bool(caller.results) == whole
+        await world.advance(world.limits.exit_drain_seconds)
+        assert (caller.parts, caller.outcome.error_type) == ([b"a"], None if whole else "Runtime.ExitError")
+        assert world.platform.concurrency.total() == 0
+        runtime.ended = True
         assert (await called(world)).response is None
 
     in_streaming(tmp_path, scenario)
