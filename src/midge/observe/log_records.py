@@ -43,6 +43,27 @@ class InitReport(msgspec.Struct, gc=False):
     """init or invoke"""
     status: str
     error_type: str | None
+    init_type: str = "on-demand"
+
+
+class ExtensionInit(msgspec.Struct, gc=False):
+    """How an extension stands at the end of an initialisation."""
+
+    time: float
+    name: str
+    state: str
+    events: tuple[str, ...]
+    error_type: str | None
+
+
+class Subscription(msgspec.Struct, gc=False):
+    """An extension has subscribed to telemetry, or to logs (``logs_api``)."""
+
+    time: float
+    name: str
+    state: str
+    types: tuple[str, ...]
+    logs_api: bool
 
 
 class Output(msgspec.Struct, gc=False):
@@ -59,7 +80,7 @@ class Note(msgspec.Struct, gc=False):
     text: str
 
 
-Record = InvocationStart | InvocationEnd | InitReport | Output | Note
+Record = InvocationStart | InvocationEnd | InitReport | ExtensionInit | Subscription | Output | Note
 
 
 class LogStyle(msgspec.Struct, frozen=True):
@@ -117,7 +138,7 @@ def init_report_message(record: InitReport, style: LogStyle) -> str:
     milliseconds = record.init_seconds * 1000
     if style.json_format:
         details: dict[str, Any] = {
-            "initializationType": "on-demand",
+            "initializationType": record.init_type,
             "phase": record.phase,
             "status": record.status,
             "metrics": {"durationMs": round(milliseconds, 3)},
@@ -129,6 +150,27 @@ def init_report_message(record: InitReport, style: LogStyle) -> str:
     if record.error_type is not None and record.status == "error":
         line += f"\tError Type: {record.error_type}"
     return line + "\n"
+
+
+def extension_message(record: ExtensionInit, style: LogStyle) -> str:
+    """The line about an extension at the end of an initialisation."""
+    if style.json_format:
+        details: dict[str, Any] = {"name": record.name, "state": record.state, "events": list(record.events)}
+        if record.error_type is not None:
+            details["errorType"] = record.error_type
+        return _platform(record.time, "platform.extension", details)
+    line = f"EXTENSION\tName: {record.name}\tState: {record.state}\tEvents: [{', '.join(record.events)}]"
+    return line + (f"\tError Type: {record.error_type}\n" if record.error_type is not None else "\n")
+
+
+def subscription_message(record: Subscription, style: LogStyle) -> str:
+    """The line about a subscription to telemetry."""
+    if style.json_format:
+        kind = "platform.logsSubscription" if record.logs_api else "platform.telemetrySubscription"
+        return _platform(record.time, kind, {"name": record.name, "state": record.state, "types": list(record.types)})
+    types = ", ".join(name.capitalize() for name in record.types)
+    word = "LOGS" if record.logs_api else "TELEMETRY"
+    return f"{word}\tName: {record.name}\tState: {record.state}\tTypes: [{types}]\n"
 
 
 def _end_json(record: InvocationEnd, style: LogStyle) -> list[str]:

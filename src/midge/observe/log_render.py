@@ -7,17 +7,21 @@ the invocation is over. Pure, apart from the line that waits.
 import msgspec
 
 from midge.observe.log_records import (
+    ExtensionInit,
     InitReport,
     InvocationEnd,
     InvocationStart,
     LogStyle,
     Output,
     Record,
+    Subscription,
     billed_ms,
     end_messages,
+    extension_message,
     init_report_message,
     megabytes,
     start_message,
+    subscription_message,
 )
 
 _encode = msgspec.json.encode
@@ -82,6 +86,10 @@ class StreamRenderer:
             return end_messages(record, self._style)
         if isinstance(record, InitReport):
             return [init_report_message(record, self._style)]
+        if isinstance(record, ExtensionInit):
+            return [extension_message(record, self._style)]
+        if isinstance(record, Subscription):
+            return [subscription_message(record, self._style)]
         assert not isinstance(record, Output)
         return [record.text]
 

@@ -18,6 +18,7 @@ import httptools
 
 from midge.model.limits import Limits
 from midge.runtime_api import replies
+from midge.runtime_api.extension_calls import PREFIXES, ExtensionCalls
 from midge.runtime_api.session import RuntimeSession, StreamTaker
 
 _NEXT = b"/2018-06-01/runtime/invocation/next"
@@ -25,6 +26,8 @@ _INVOCATION = b"/2018-06-01/runtime/invocation/"
 _INIT_ERROR = b"/2018-06-01/runtime/init/error"
 _ID_END = len(_INVOCATION) + 36
 _ACCEPTED = replies.ACCEPTED
+_HEADERS = 32
+"""Kept of a request to another API than the Runtime API."""
 _JOINED_BYTES = 64 * 1024
 """Up to this size head and body are joined into one buffer; above it the copy costs more than a second buffer."""
 
@@ -37,7 +40,9 @@ class RuntimeConnection(asyncio.Protocol):
         "_body_limit",
         "_body_size",
         "_content_type",
+        "_extensions",
         "_hanging",
+        "_headers",
         "_held",
         "_in_message",
         "_limits",
@@ -51,8 +56,11 @@ class RuntimeConnection(asyncio.Protocol):
         "_url",
     )  # fmt: skip
 
-    def __init__(self, session: RuntimeSession, limits: Limits) -> None:
+    def __init__(self, session: RuntimeSession, limits: Limits, extensions: ExtensionCalls | None = None) -> None:
+        """``extensions`` answers what is not the Runtime API's."""
         self._session = session
+        self._extensions = extensions
+        self._headers: dict[bytes, bytes] | None = None
         self._limits = limits
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpRequestParser(self)
@@ -83,8 +91,13 @@ class RuntimeConnection(asyncio.Protocol):
         del exc
         self._session.connections -= 1
         self._transport = None
+        self._hang_up()
+
+    def _hang_up(self) -> None:
         self._break_off()
         self._session.hang_up(self)
+        if self._extensions is not None:
+            self._extensions.hang_up(self)
 
     def data_received(self, data: bytes) -> None:
         if self._transport is None:
@@ -144,11 +157,13 @@ class RuntimeConnection(asyncio.Protocol):
         self._received = self._body_size = 0
         if self._refused or self._trailers is not None:
             self._refused = False
-            self._trailers = None
+            self._trailers = self._headers = None
             self._content_type = b""
 
     def on_url(self, url: bytes) -> None:
         self._url = self._url + url if self._url else url
+        if self._url.startswith(PREFIXES):
+            self._headers = {}
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if len(name) == 6:
@@ -163,6 +178,8 @@ class RuntimeConnection(asyncio.Protocol):
                 self._trailers = {}
             if len(self._trailers) < 8:
                 self._trailers[name] = value
+        elif self._headers is not None and len(self._headers) < _HEADERS:
+            self._headers[name.lower()] = value
 
     def on_body(self, body: bytes) -> None:
         if not self._body_size:
@@ -202,6 +219,9 @@ class RuntimeConnection(asyncio.Protocol):
             self._next()
             return
         self._body = b""
+        if self._headers is not None:
+            self._call_of_extension(url, body if isinstance(body, bytes) else b"".join(body))
+            return
         reply = self._post(url, body if isinstance(body, bytes) else b"".join(body))
         self._held += _ACCEPTED if reply is None else reply
 
@@ -216,6 +236,18 @@ class RuntimeConnection(asyncio.Protocol):
         if refused is not None:
             self._hanging = False
             self._held += refused
+
+    def _call_of_extension(self, url: bytes, body: bytes) -> None:
+        headers, self._headers = self._headers, None
+        if self._extensions is None or headers is None:
+            self._held += replies.NOT_FOUND
+            return
+        # Before it asks: an event that has waited for this extension is there at once.
+        self._hanging = True
+        reply = self._extensions.handle(self, self._parser.get_method(), url, headers, body)
+        if reply is not None:
+            self._hanging = False
+            self._held += reply
 
     def _post(self, url: bytes, body: bytes) -> bytes | None:
         invocation = url.startswith(_INVOCATION)
@@ -315,8 +347,7 @@ class RuntimeConnection(asyncio.Protocol):
             transport.write(self._held + last)
             self._held = b""
             transport.close()
-            self._break_off()
-            self._session.hang_up(self)
+            self._hang_up()
 
 
 def response_too_large(limit_bytes: int) -> bytes:
