@@ -3,6 +3,7 @@
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -271,3 +272,36 @@ def test_the_rate_holds_whatever_comes(sent: list[tuple[int, float]]) -> None:
     clock.advance(1_000)
     assert not source.paused
     assert len(b"".join(caller.parts)) == passed
+
+
+class Telemetry:
+    """Notes how many bytes an invocation is said to have produced."""
+
+    def __init__(self) -> None:
+        self.produced: list[int | None] = []
+
+    def runtime_done(self, status: str, seconds: float, produced_bytes: int | None) -> None:
+        del status, seconds
+        self.produced.append(produced_bytes)
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *_, **__: None
+
+
+def test_telemetry_counts_what_was_streamed(tmp_path: Path) -> None:
+    """Extensions are told how many bytes a response had, whether it was streamed or not."""
+    telemetry = Telemetry()
+
+    async def scenario(world: World) -> None:
+        await called(world)
+        (pool,) = world.pools.pools()
+        (environment,) = cast("Any", pool)._environments
+        environment._log.telemetry = telemetry
+        world.runtime.stream(b"one", b"two")
+        world.runtime.end_stream(then_next=True)
+        await called(world)
+        world.runtime.respond(b"12345", then_next=True)
+        await world.settle()
+        assert telemetry.produced == [6, 5]
+
+    in_streaming(tmp_path, scenario)
