@@ -326,6 +326,14 @@ class ExecutionEnvironment:
             self._end("failure")
 
     def _on_exit(self, end: ProcessExit) -> None:
+        invocation = self._running.invocation
+        if invocation is not None and invocation.sink is not None and self._session.connections:
+            # What it has streamed may be behind the news of its end.
+            self._platform.clock.call_later(self._platform.limits.exit_drain_seconds, self._exited, end)
+        else:
+            self._exited(end)
+
+    def _exited(self, end: ProcessExit) -> None:
         if self.state is not _ENDED:
             self._fail(_EXIT, outcomes.runtime_exited(end, self._extensions.fatal))
             self._gone()

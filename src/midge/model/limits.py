@@ -196,6 +196,8 @@ class Limits:
     """The most that a sink may answer."""
     streamed_prelude_bytes: int = 64 * KIB
     """Status, headers and cookies before the body of a streamed answer at a function URL."""
+    exit_drain_seconds: float = 0.02
+    """How long a streamed invocation whose runtime has ended waits for what the runtime wrote before."""
     broken_stream_grace_seconds: float = 0.25
     """How long a streamed response that broke off waits for the news that its runtime has ended, which is the better
     explanation."""
