@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from functional.server import Midge
+from functional.server import ROLE, Midge
 from harness.environments import catalogue
 from harness.toolchains import build_cache, built_once, digest_of, run_directory
 
@@ -92,6 +92,22 @@ def test_a_function_that_brings_its_runtime(
 ) -> None:
     """What is built with AWS's client for Go, with its client for Rust, and a shell script run unmodified."""
     assert greets(midge, deployed(language)) == message
+
+
+MISSING = [found for found in catalogue().all() if found.program is None]
+
+
+@pytest.mark.skipif(not MISSING, reason="this machine has every runtime")
+def test_a_runtime_that_this_machine_lacks(midge: Midge) -> None:
+    """Creating a function for it is refused by name, with what is missing; nothing is created."""
+    client, lacking = midge.client(), MISSING[-1]
+    with pytest.raises(client.exceptions.InvalidParameterValueException) as refusal:
+        client.create_function(
+            FunctionName="lacking", Runtime=lacking.name, Handler="a.b", Role=ROLE, Code={"ZipFile": b"PK"}
+        )
+    assert f"midge cannot run the runtime {lacking.name} here: {lacking.missing}." in str(refusal.value)
+    with pytest.raises(client.exceptions.ResourceNotFoundException):
+        client.get_function(FunctionName="lacking")
 
 
 def runtime(name: str) -> Any:

@@ -5,6 +5,7 @@ pinned by version in ``pins`` and checked against hashes there; of NuGet's packa
 signatures are checked. Nothing of the system's is changed, and a runtime is there whole or not at all.
 """
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -73,6 +74,7 @@ class Adder:
         with tempfile.TemporaryDirectory(prefix=".new-", dir=added) as directory:
             stage, old = Path(directory) / target, Path(directory) / "old"
             stage.mkdir()
+            stage.chmod(0o755)  # functions run as other users, whatever the umask is
             yield stage
             place = added / target
             if place.exists():
@@ -93,6 +95,7 @@ class Adder:
                 text=True,
                 errors="replace",
                 timeout=self.step_seconds,
+                umask=0o022,
                 check=False,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
@@ -112,7 +115,7 @@ class Adder:
     def _pip(self, interpreter: Path, pins: str, target: Path) -> None:
         """Install what ``pins`` lists into ``target``, for ``interpreter``."""
         requirements = ("--require-hashes", "--only-binary=:all:", "--target", str(target), "-r", str(PINS / pins))
-        if subprocess.run([sys.executable, "-c", "import pip"], capture_output=True, check=False).returncode == 0:
+        if importlib.util.find_spec("pip") is not None:
             pip = (sys.executable, "-m", "pip", "--python", str(interpreter), "install", "-q", "--no-input")
             self._run(*pip, "--disable-pip-version-check", *requirements)
             return

@@ -55,7 +55,9 @@ def unpack_jni(directory: Path) -> None:
     with zipfile.ZipFile(archive) as opened:
         if name in opened.namelist():
             (directory / "jni").mkdir()
+            (directory / "jni").chmod(0o755)
             (directory / name).write_bytes(opened.read(name))
+            (directory / name).chmod(0o644)
 
 
 def csproj(package: str, version: str, runtime: str) -> str:
