@@ -1,5 +1,6 @@
 """Environments whose root is a container image, in the real sandbox, as root and rootless."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -174,6 +175,26 @@ def test_an_image_that_ends_is_reported(shop: Workshop, root: Path) -> None:
             end = await driven.end()
             assert (end.code, end.signal) == (7, None)
             assert "the image's runtime has begun" in driven.text
+
+    shop.run(work())
+
+
+def test_extensions_of_an_image_are_started(shop: Workshop, root: Path) -> None:
+    """A program in the image's /opt/extensions runs beside the image's own, with the same root, and is watched."""
+    extension = root / "opt" / "extensions" / "companion"
+    extension.parent.mkdir(parents=True, exist_ok=True)
+    extension.write_bytes(image_runtime())
+    extension.chmod(0o755)
+
+    async def work() -> None:
+        image = starting(root, "/bin/runtime")
+        async with shop.open_environment(
+            root, runtime=IMAGE, handler="", image=image, extensions=("companion", "nothing")
+        ) as driven:
+            assert await driven.told.get() == ("nothing", errno.ENOENT)
+            await driven.until_ready()  # the companion asks for events as a runtime does: it is the same program
+            driven.environment.start_runtime()
+            assert await driven.invoke("list /opt/extensions") == "companion "
 
     shop.run(work())
 

@@ -15,7 +15,7 @@ from midge.invoke import outcome as outcomes
 from midge.invoke.deadline import Deadline
 from midge.invoke.environment_log import EnvironmentLog
 from midge.invoke.extensions import EnvironmentExtensions, TooManyExtensionsError, external_extensions
-from midge.invoke.images import launch_line, root_image
+from midge.invoke.images import image_extensions, launch_line, root_image
 from midge.invoke.invocation import Invocation
 from midge.invoke.lifecycle import EnvironmentEvent, EnvironmentState, follow
 from midge.invoke.outcome import Failure, Fault
@@ -138,19 +138,21 @@ class ExecutionEnvironment:
         """Raises TooManyExtensionsError."""
         credentials = session_credentials(self.version, self._platform.ids.hex32, self._platform.session_secret)
         variables = function_variables(self.version, self._log.stream.name, credentials, provisioned=self._provisioned)
+        image = root_image(self.version, self._task_root)
+        extensions = image_extensions(image) or external_extensions(self._layers_root)
         return StartRequest(
             runtime=self.version.runtime or IMAGE,
             handler=self.version.handler,
             task_root=self._task_root,
             layers_root=self._layers_root,
-            image=root_image(self.version, self._task_root),
+            image=image,
             environment=variables,
             memory_size_mb=self.version.memory_size_mb,
             ephemeral_storage_mb=self.version.ephemeral_storage_mb,
             runtime_api=lambda: RuntimeConnection(self._session, self._platform.limits, self._extensions.calls),
             on_output=self._on_output,
             on_exit=self._on_exit,
-            extensions=self._extensions.launch(external_extensions(self._layers_root), variables),
+            extensions=self._extensions.launch(extensions, variables),
         )
 
     def runtime_ready(self) -> None:

@@ -1,11 +1,13 @@
-"""What an environment of a function that is a container image starts with. Pure.
+"""What an environment of a function that is a container image starts with.
 
 Each of entry point, command and working directory is the function's own where it sets one, else the image's.
 Source: https://docs.aws.amazon.com/lambda/latest/dg/images-create.html ("Container image settings")
 """
 
+import os
 from pathlib import Path
 
+from midge.images.paths import PathError, place_of
 from midge.model.functions import FunctionVersion, ImageConfig
 from midge.sandbox.port import RootImage
 
@@ -31,3 +33,14 @@ def launch_line(version: FunctionVersion, error: str) -> bytes:
         f"IMAGE\tLaunch error: {error}\tEntrypoint: [{entry_point}]\tCmd: [{command}]\t"
         f"WorkingDir: [{own.working_directory or ''}]\n"
     ).encode("utf-8", "replace")
+
+
+def image_extensions(image: RootImage | None) -> tuple[str, ...]:
+    """The names of the files in an image's /opt/extensions, in order, wherever that leads inside. Blocking."""
+    if image is None:
+        return ()
+    try:
+        with os.scandir(place_of(image.root, "/opt/extensions")) as entries:
+            return tuple(sorted(entry.name for entry in entries if not entry.is_dir(follow_symlinks=False)))
+    except (PathError, FileNotFoundError, NotADirectoryError):
+        return ()

@@ -178,7 +178,7 @@ class NamespaceSandbox:
         return replace(program.image, command=starts, with_package=True)
 
     async def _image_assignment(self, image: RootImage, request: StartRequest) -> dict[str, Any]:
-        own = {name: value for name, value in self._own_variables().items() if name not in _OF_RUNTIMES}
+        own = _without(self._own_variables(), _OF_RUNTIMES)
         environment = {"PATH": DEFAULT_PATH, **image.environment, **own, **request.environment}
         if not image.with_package:
             await asyncio.get_running_loop().run_in_executor(self._thread, check_launch, image, environment)
@@ -204,7 +204,9 @@ class NamespaceSandbox:
     def _extensions_of(self, request: StartRequest) -> dict[str, Any]:
         if request.extensions is None:
             return {}
-        own = {name: value for name, value in self._own_variables().items() if name not in _RUNTIMES_OWN}
+        own = _without(self._own_variables(), _RUNTIMES_OWN)
+        if request.image is not None:
+            own = {"PATH": DEFAULT_PATH, **request.image.environment, **_without(own, _OF_RUNTIMES)}
         return {
             "extensions": request.extensions.names,
             "extensions_environment": {**own, **request.extensions.environment},
@@ -248,6 +250,10 @@ class NamespaceSandbox:
         if self._janitor is not None and self._janitor.stdin is not None:
             self._janitor.stdin.close()
             await asyncio.get_running_loop().run_in_executor(None, self._janitor.wait)
+
+
+def _without(variables: Mapping[str, str], names: frozenset[str]) -> dict[str, str]:
+    return {name: value for name, value in variables.items() if name not in names}
 
 
 def _zygote_settings(endpoint_port: int, limits: Limits, *, own_users: bool) -> dict[str, Any]:
