@@ -240,8 +240,7 @@ class LogWriter:
     def _write_piece(self, stream: LogStream, records: list[Record | Plain], appended: list[Appended]) -> None:
         events: list[bytes] = []
         times = BlockTimes()
-        for record in records:
-            stream.renderer.render(record, events, times)
+        stream.renderer.render_all(records, events, times)
         if events:
             appended += self._append(stream.group, stream.name, b"".join(events), times)
 
