@@ -17,6 +17,19 @@ def handler(event, context):
     return {"entered": entered, "environment": context.log_stream_name, "namespace": os.readlink("/proc/self/ns/pid")}
 """
 ECHO_NODE = "exports.handler = async (event) => event;\n"
+STREAM_NODE = """\
+const part = Buffer.alloc(65536, 'x');
+exports.handler = awslambda.streamifyResponse(async (event, stream) => {
+  const size = Number(event.queryStringParameters?.bytes ?? event.bytes);
+  stream.write('x');
+  if (!size) await new Promise((resolve) => setTimeout(resolve, 3));
+  for (let left = size - 1; left > 0; left -= part.length) {
+    if (!stream.write(part.subarray(0, left))) await new Promise((resolve) => stream.once('drain', resolve));
+  }
+  stream.end();
+});
+"""
+"""Streams as many bytes as it is asked for; a single one comes some time before the end."""
 
 
 def package(name: str, source: str) -> bytes:
@@ -33,6 +46,7 @@ def write(directory: Path) -> Path:
     root.mkdir()
     (root / "app.py").write_text(ECHO)
     (root / "app.js").write_text(ECHO_NODE)
+    (root / "stream.js").write_text(STREAM_NODE)
     return root
 
 

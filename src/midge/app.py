@@ -56,6 +56,7 @@ from midge.neighbours.moto import Moto
 from midge.observe.logging import configure
 from midge.observe.logs import LogWriter
 from midge.observe.metrics import Metrics
+from midge.observe.telemetry_buffer import TelemetryBudget
 from midge.queue.sqlite import SqliteEventQueue
 from midge.runtimes.catalogue import Catalogue, discover, node_modules_directory
 from midge.sandbox import rootless
@@ -278,6 +279,7 @@ def _open_execution(
         tasks=TaskOwner(partial(_failed, "an environment could not be started")),
         session_secret=credentials.session_secret,
         watch=Watch(clock, config.limits),
+        telemetry_budget=TelemetryBudget(config.limits.telemetry_pending_bytes),
     )
     pools = EnvironmentPools(platform)
     stack.push_async_callback(pools.close)

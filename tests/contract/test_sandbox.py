@@ -4,7 +4,9 @@ The real ones run Python functions. Rootless means: the same, in a process that 
 """
 
 import asyncio
+import errno
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,15 +20,11 @@ from harness import rootless
 from harness.environments import Driven, Workshop, namespace_sandbox, process_sandbox, workshop, write_package
 
 from midge.sandbox.fake import Event, FakeRuntime, FakeSandbox
+from midge.sandbox.fake_extension import FakeExtension
 from midge.sandbox.namespaces import NamespaceSandbox
 from midge.sandbox.port import ProcessExit, Sandbox, SandboxError
 
 ROOTLESS = "MIDGE_TESTS_ARE_ROOTLESS"
-KINDS: dict[str, Callable[[], Sandbox]] = {
-    "namespaces": namespace_sandbox,
-    "process": process_sandbox,
-    "fake": lambda: FakeSandbox(on_event=play),
-}
 HANDLER = """
 import os, sys
 def handler(event, context):
@@ -61,6 +59,36 @@ def play(runtime: FakeRuntime, event: Event) -> None:
             return
         case payload:
             runtime.respond(payload, then_next=True)
+
+
+PROGRAMS = {
+    "brief": "#!/bin/sh\necho brief: $MINE $HANDLER$_HANDLER\nexit 3\n",
+    "long": "#!/bin/sh\nexec sleep 1000\n",
+    "none": "no program",
+}
+
+
+def play_extension(extension: FakeExtension) -> None:
+    """The same programs as ``PROGRAMS``, played by the fake."""
+    if extension.name == "brief":
+        extension.write_output(b"brief: 1\n")
+        extension.exit(3)
+    elif extension.name == "none":
+        extension.fail_launch(errno.ENOEXEC)
+
+
+def fake_sandbox() -> FakeSandbox:
+    """A fake whose function and extensions are those of the others."""
+    made = FakeSandbox(on_event=play)
+    made.on_extension_start = play_extension
+    return made
+
+
+KINDS: dict[str, Callable[[], Sandbox]] = {
+    "namespaces": namespace_sandbox,
+    "process": process_sandbox,
+    "fake": fake_sandbox,
+}
 
 
 @pytest.fixture(
@@ -277,6 +305,91 @@ def test_many_live_side_by_side(shop: Workshop, package: Path) -> None:
         return await asyncio.gather(*(one(number) for number in range(12)))
 
     assert shop.run(main()) == list(range(12))
+
+
+@pytest.fixture
+def layers(tmp_path: Path) -> Path:
+    """Layers with external extensions."""
+    files = {f"extensions/{name}": text for name, text in PROGRAMS.items()}
+    return write_package(tmp_path / "layers", files, tuple(files))
+
+
+def test_extensions_run_beside_the_runtime(shop: Workshop, package: Path, layers: Path) -> None:
+    """They start first, with their own variables and output; their ends are told, and the environment goes on."""
+    if kind_of(shop) == "process":
+        pytest.skip("external extensions are only started in namespaces")
+
+    async def main() -> Driven:
+        names = ("brief", "long", "none")
+        async with shop.open_environment(package, layers=layers, extensions=names) as driven:
+            told = [await driven.told.get(), await driven.told.get()]
+            assert sorted(told) == [("brief", ProcessExit(code=3)), ("none", errno.ENOEXEC)]
+            assert not driven.ready.is_set()
+            driven.environment.start_runtime()
+            await driven.until_ready()
+            assert await driven.invoke({"a": 1}) == {"a": 1}
+            return driven
+
+    driven = shop.run(main())
+    assert driven.extensions_output == b"brief: 1\n"
+    assert len(driven.exits) == 1
+
+
+def test_the_runtime_can_be_ended_beside_extensions(shop: Workshop, package: Path, layers: Path) -> None:
+    """A signal reaches the runtime alone; its end is told, and the environment goes on until it is killed."""
+    if kind_of(shop) == "process":
+        pytest.skip("external extensions are only started in namespaces")
+
+    async def main() -> None:
+        async with shop.open_environment(package, layers=layers, extensions=("long",)) as driven:
+            driven.environment.start_runtime()
+            await driven.until_ready()
+            driven.environment.signal_runtime(signal.SIGKILL)
+            assert await driven.told.get() == ("runtime", ProcessExit(code=0, signal=signal.SIGKILL))
+            driven.environment.signal_runtime(signal.SIGKILL)
+            assert not driven.exits
+
+    shop.run(main())
+
+
+def test_a_signal_reaches_the_runtime(in_environment: Run) -> None:
+    """Without extensions as well: SIGKILL to the runtime ends its environment."""
+
+    async def scenario(driven: Driven) -> None:
+        if isinstance(driven.environment, FakeRuntime):
+            pytest.skip("the fake's runtime ends beside extensions only")
+        driven.environment.signal_runtime(signal.SIGKILL)
+        assert await driven.end() == ProcessExit(code=0, signal=signal.SIGKILL)
+
+    in_environment(scenario)
+
+
+LISTENING = """
+import socket
+server = socket.create_server(("sandbox.localdomain", 8080))
+def handler(event, context):
+    return server.accept()[0].recv(100).decode()
+"""
+
+
+def test_a_socket_reaches_what_listens_inside(shop: Workshop, tmp_path: Path) -> None:
+    """A socket made for an environment connects to its own loopback, under AWS's name for it, and to nobody else's."""
+    if kind_of(shop) != "namespaces":
+        pytest.skip("only namespaces have a network of their own")
+    function = write_package(tmp_path / "listening", {"app.py": LISTENING})
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        async with shop.open_environment(function) as driven, shop.open_environment(function) as other:
+            await driven.until_ready()
+            await other.until_ready()
+            with await driven.environment.open_socket() as made:
+                await loop.sock_connect(made, ("127.0.0.1", 8080))
+                await loop.sock_sendall(made, b"hello")
+                assert await driven.invoke() == "hello"
+            assert not other.text
+
+    shop.run(main())
 
 
 def test_a_runtime_that_is_not_there_cannot_start(shop: Workshop, package: Path) -> None:

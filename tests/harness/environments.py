@@ -23,7 +23,7 @@ from midge.runtimes.catalogue import Catalogue, discover, node_modules_directory
 from midge.sandbox.cgroups.discovery import open_cgroups
 from midge.sandbox.cgroups.port import Cgroups, unique_name
 from midge.sandbox.namespaces import NamespaceSandbox
-from midge.sandbox.port import ProcessExit, Sandbox, SandboxedEnvironment, StartRequest
+from midge.sandbox.port import ExtensionProcesses, ProcessExit, Sandbox, SandboxedEnvironment, StartRequest
 from midge.sandbox.process import ProcessSandbox
 
 T = TypeVar("T")
@@ -108,6 +108,9 @@ class Driven:
         self.output = b""
         self.output_bytes = 0
         self.exits: list[ProcessExit] = []
+        self.extensions_output = b""
+        self.told: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
+        """What the sandbox says of processes beside which others go on: an extension's name, or "runtime"."""
         self.connections: set[ScriptedApi] = set()
         self.ready = asyncio.Event()
         self.ended = asyncio.Event()
@@ -128,6 +131,30 @@ class Driven:
         self.exits.append(end)
         self.ended.set()
         hang_up(self)
+
+    def processes(self, names: tuple[str, ...], environment: Mapping[str, str]) -> ExtensionProcesses | None:
+        """External extensions of these names."""
+
+        def on_output(data: bytes) -> None:
+            self.extensions_output += data
+
+        def on_runtime_ended(end: ProcessExit) -> None:
+            self.told.put_nowait(("runtime", end))
+            self.ready.clear()
+
+        def tell(name: str, what: ProcessExit | int) -> None:
+            self.told.put_nowait((name, what))
+
+        if not names:
+            return None
+        return ExtensionProcesses(
+            names=names,
+            environment=environment,
+            on_output=on_output,
+            on_launch_failed=tell,
+            on_ended=tell,
+            on_runtime_ended=on_runtime_ended,
+        )
 
     def runtime_api(self) -> ScriptedApi:
         return ScriptedApi(self)
@@ -267,6 +294,7 @@ class Workshop:
         memory_size_mb: int = 128,
         ephemeral_storage_mb: int = 512,
         layers: Path | None = None,
+        extensions: tuple[str, ...] = (),
         **more: str,
     ) -> AsyncGenerator[Driven]:
         """A started environment, killed afterwards."""
@@ -283,6 +311,7 @@ class Workshop:
                 runtime_api=driven.runtime_api,
                 on_output=driven.on_output,
                 on_exit=driven.on_exit,
+                extensions=driven.processes(extensions, {"MINE": "1"}),
             )
         )
         try:

@@ -50,6 +50,20 @@ def test_the_configuration_reference_is_complete() -> None:
     assert (ROOT / "docs" / "configuration.md").read_text("utf-8") == module.reference()
 
 
+def test_every_row_about_a_phase_names_a_test_that_exists() -> None:
+    """Each row of the tables in docs/phases.md ends with a test, and that test is there."""
+    rows = [line for line in (ROOT / "docs" / "phases.md").read_text("utf-8").splitlines() if line.startswith("| ")]
+    rows = [row for row in rows if not row.startswith(("| phase", "| ---"))]
+    unproven: list[str] = []
+    for row in rows:
+        named = re.search(r"\| `([\w/]+\.py)::(\w+)` \|$", row)
+        file = None if named is None else ROOT / named[1]
+        if named is None or file is None or not file.is_file() or f"def {named[2]}(" not in file.read_text("utf-8"):
+            unproven.append(row)
+    assert len(rows) > 30, "the tables have another shape"
+    assert not unproven, "\n".join(unproven)
+
+
 def test_every_command_is_documented() -> None:
     """docs/commands.md has a section for every command and names every option of it."""
     text = (ROOT / "docs" / "commands.md").read_text("utf-8")

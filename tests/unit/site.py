@@ -5,7 +5,9 @@ import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from botocore.eventstream import EventStreamBuffer
 from unit.world import World, in_world
 
 from midge.api.invocations import Invocations
@@ -220,3 +222,39 @@ def on_site(
         await site.listener.close()
 
     in_world(data, inside, sandbox, limits)
+
+
+@dataclass
+class Seen:
+    """What has come of one answer so far."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    whole: bool
+    """Its last chunk is there."""
+
+    @property
+    def events(self) -> list[tuple[str, Any]]:
+        """Kind and payload of every event."""
+        buffer = EventStreamBuffer()
+        buffer.add_data(self.body)
+        found = [(event.headers[":event-type"], event.payload) for event in buffer]
+        return [(kind, json.loads(payload) if kind == "InvokeComplete" else payload) for kind, payload in found]
+
+
+def seen(site: Site) -> Seen:
+    """The answer on the site's connection, with its chunks put together."""
+    head, _, rest = site.transport.written.partition(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    headers = {line.partition(":")[0].lower(): line.partition(":")[2].strip() for line in lines}
+    if "transfer-encoding" not in headers:
+        return Seen(
+            int(first.split(" ")[1]), headers, rest, whole=len(rest) == int(headers.get("content-length", "-1"))
+        )
+    body = b""
+    while rest and not rest.startswith(b"0\r\n\r\n"):
+        size, _, rest = rest.partition(b"\r\n")
+        body += rest[: int(size, 16)]
+        rest = rest[int(size, 16) + 2 :]
+    return Seen(int(first.split(" ")[1]), headers, body, whole=rest == b"0\r\n\r\n")

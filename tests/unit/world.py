@@ -24,6 +24,7 @@ from midge.model.limits import Limits
 from midge.model.logs import LogGroupId
 from midge.observe.logs import LogWriter
 from midge.observe.metrics import Metrics
+from midge.observe.telemetry_buffer import TelemetryBudget
 from midge.sandbox.fake import FakeRuntime, FakeSandbox
 from midge.tasks import TaskOwner
 
@@ -92,15 +93,16 @@ class World:
             tasks=TaskOwner(self.failures.append),
             session_secret=self.credentials.session_secret,
             watch=Watch(self.clock, self.limits),
+            telemetry_budget=TelemetryBudget(self.limits.telemetry_pending_bytes),
         )
         self.pools = EnvironmentPools(self.platform)
         self.random = 0.5
         self.router = Router(self.pools, lambda: self.random)
         self.root = data / "code"
 
-    def put(self, **changes: Any) -> None:
+    def put(self, layers_root: Path | None = None, **changes: Any) -> None:
         """Make a version known that differs from ``VERSION`` in ``changes``."""
-        self.router.put_version(replace(VERSION, **changes), self.root)
+        self.router.put_version(replace(VERSION, **changes), self.root, layers_root)
 
     def target(self, qualifier: str | None = None) -> Target:
         found = self.router.find(FUNCTION, qualifier)
@@ -155,8 +157,15 @@ class World:
         streams = sorted(reader.streams(group), key=lambda stream: (stream.created_ms, stream.name))
         return [event.message for stream in streams for event in reader.events([stream], EventRange())]
 
+    async def close_pools(self) -> None:
+        """End every environment, as midge does when it closes."""
+        closing = asyncio.ensure_future(self.pools.close())
+        while not closing.done():  # extensions may have to be waited for
+            await self.advance(0.05)
+        await closing
+
     async def close(self) -> None:
-        await self.pools.close()
+        await self.close_pools()
         await self.logs.close()
         assert not self.failures, self.failures
 

@@ -9,7 +9,7 @@ from midge.api.control_plane import ControlPlane
 from midge.api.layer_names import denied, parse_layer_version
 from midge.api.services import CallContext
 from midge.blobs.packages import PackageError
-from midge.model.errors import ServiceError, invalid_parameter, not_supported
+from midge.model.errors import ServiceError, invalid_parameter
 from midge.model.functions import Code, FunctionLayer
 from midge.model.layers import LayerId
 
@@ -48,8 +48,6 @@ async def _layer_version(
         raise denied("GetLayerVersion", arn, context)
     if version is None:
         raise invalid_parameter(f"Layer version {arn} does not exist.")
-    if version.code.extensions:
-        raise not_supported(f"external extensions, such as {version.code.extensions[0]} of the layer {arn},")
     return FunctionLayer(arn=version.arn, code=version.code)
 
 

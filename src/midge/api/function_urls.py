@@ -77,7 +77,6 @@ async def create_function_url_config(
                 "Error message:  FunctionUrlConfig exists for this Lambda function"
             )
         await plane.services.store.create_resource(url)
-    _say_kept(plane, url)
     rendered = _render(plane, url, context)
     del rendered["LastModifiedTime"]
     return rendered
@@ -101,7 +100,6 @@ async def update_function_url_config(
         )
         await plane.services.store.put_resource(changed)
         plane.urls.forget(named.function)
-    _say_kept(plane, changed)
     return _render(plane, changed, context)
 
 
@@ -139,10 +137,6 @@ async def list_function_url_configs(
         listing.page_size(values, services.limits),
     )
     return listing.page("FunctionUrlConfigs", [_render(plane, url, context) for url in found.items], found.next_marker)
-
-
-def _say_kept(plane: ControlPlane, url: FunctionUrl) -> None:
-    plane.say_kept(url.function_arn, ["InvokeMode"] if url.invoke_mode == "RESPONSE_STREAM" else [])
 
 
 def _cors(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from midge.clock import Clock
 from midge.invoke.invocation import Invocation, Target
 from midge.invoke.outcome import ACCEPTED, DRY_RUN, Done, service_failure
 from midge.invoke.router import Router
+from midge.invoke.streaming import ResponseSink
 from midge.model.errors import ServiceError, invalid_parameter, not_found, not_supported
 from midge.model.functions import FunctionId
 from midge.model.limits import Limits
@@ -82,15 +83,16 @@ class Invocations:
         request_id: bytes,
         trace_id: bytes,
         done: Done,
+        sink: ResponseSink | None = None,
     ) -> None:
         """Begin an invocation; ``done`` is called when it has ended, which a DryRun has at once, and an Event when it is
         on disk.
 
-        Raises ServiceError for what is refused at once; then ``done`` is not called.
+        With ``sink`` the response is taken part by part, if the function streams it. Raises ServiceError for what is refused at once; then ``done`` is not called.
         """
         kind = parameters.invocation_type
         if kind is not None and kind != b"RequestResponse":
-            self._other_type(kind)
+            self._other_type(kind, streaming=sink is not None)
         limit_bytes = self._limits.async_payload_bytes if kind == _EVENT else self._limits.payload_bytes
         if len(payload) > limit_bytes:
             raise payload_too_large(limit_bytes)
@@ -117,12 +119,12 @@ class Invocations:
                 done(DRY_RUN)
             else:
                 target.pool.submit(
-                    Invocation(target, request_id, trace_id, payload or b"{}", done, tail, client_context)
+                    Invocation(target, request_id, trace_id, payload or b"{}", done, tail, client_context, None, sink)
                 )
             return
         invocation = partial(
             Invocation, request_id=request_id, trace_id=trace_id, payload=payload or b"{}", done=done, tail=tail,
-            client_context=client_context,
+            client_context=client_context, sink=sink,
         )  # fmt: skip
         make = None if kind == b"DryRun" else invocation
         self._tasks.start(self._load_and_invoke(function, qualifier, make, done))
@@ -165,7 +167,9 @@ class Invocations:
             done(DRY_RUN)
 
     @staticmethod
-    def _other_type(kind: bytes) -> None:
+    def _other_type(kind: bytes, *, streaming: bool) -> None:
+        if streaming and kind != b"DryRun":
+            raise _not_in_enum(kind, "invocationType", "[RequestResponse, DryRun]")
         if kind not in {_EVENT, b"DryRun"}:
             raise _not_in_enum(kind, "invocationType", "[Event, RequestResponse, DryRun]")
 

@@ -74,7 +74,7 @@ _MAPPING_SOURCE: Rules = stored(
     "StartingPosition", "StartingPositionTimestamp", "Topics", "Queues", "SelfManagedEventSource"
 )
 _INVOKE_SETTINGS: Rules = enforced("MaximumRetryAttempts", "MaximumEventAgeInSeconds", "DestinationConfig")
-_URL_SETTINGS: Rules = {**enforced("AuthType", "Cors"), **stored("InvokeMode")}
+_URL_SETTINGS: Rules = enforced("AuthType", "Cors", "InvokeMode")
 
 OPERATIONS: Mapping[str, Operation] = {
     "CreateFunction": Operation(functions.create_function, members.CREATE_FUNCTION),
@@ -295,6 +295,10 @@ ANSWERED_BY_THE_LISTENER: Mapping[str, Rules] = {
     "Invoke": {
         **enforced("FunctionName", "Qualifier", "InvocationType", "LogType", "ClientContext", "Payload"),
         "DurableExecutionName": members.REFUSED,
+        "TenantId": members.REFUSED,
+    },
+    "InvokeWithResponseStream": {
+        **enforced("FunctionName", "Qualifier", "InvocationType", "LogType", "ClientContext", "Payload"),
         "TenantId": members.REFUSED,
     },
 }

@@ -15,7 +15,9 @@ from midge.http import refusals
 from midge.http.exchange import Exchange, Kind, Known
 from midge.http.function_urls import FunctionUrls
 from midge.http.render import Renderer
-from midge.invoke.outcome import ACCEPTED, DRY_RUN, Outcome
+from midge.http.response_streams import EventStreamAnswer
+from midge.invoke.outcome import ACCEPTED, DRY_RUN, Done, Outcome
+from midge.invoke.streaming import ResponseSink
 from midge.model.errors import ServiceError
 from midge.tasks import TaskOwner
 from midge.wire.messages import Response
@@ -40,19 +42,27 @@ def answering(answerers: "Answerers", renderer: Renderer, tasks: TaskOwner) -> t
         Kind.INVOKE: invoke.begin,
         Kind.INTERNAL: whole.begin,
         Kind.RELAY: relayed.begin,
+        Kind.STREAM: invoke.begin_stream,
         Kind.FUNCTION_URL: FunctionUrls(answerers, answerers.function_urls, renderer, tasks).begin,
     }
     return tuple(by_kind[kind] for kind in Kind)
 
 
 class _Invoke:
-    """The Invoke operation."""
+    """The operations Invoke and InvokeWithResponseStream."""
 
     def __init__(self, answerers: "Answerers", renderer: Renderer) -> None:
         self._answerers = answerers
         self._renderer = renderer
 
     def begin(self, connection: "AwsEndpoint", exchange: Exchange) -> None:
+        self._begin(connection, exchange, partial(self._done, connection, exchange), None)
+
+    def begin_stream(self, connection: "AwsEndpoint", exchange: Exchange) -> None:
+        answer = EventStreamAnswer(connection, exchange, self._renderer, self._answerers.render_error)
+        self._begin(connection, exchange, answer.done, answer)
+
+    def _begin(self, connection: "AwsEndpoint", exchange: Exchange, done: Done, sink: ResponseSink | None) -> None:
         answerers, known = self._answerers, exchange.known
         exchange.trace_id = known[_TRACE] or answerers.ids.trace_id(answerers.clock.now())
         kind, log, context = known[_TYPE], known[_LOG], known[_CONTEXT]
@@ -70,7 +80,8 @@ class _Invoke:
                 parameters,
                 request_id=exchange.request_id,
                 trace_id=exchange.trace_id,
-                done=partial(self._done, connection, exchange),
+                done=done,
+                sink=sink,
             )
         except ServiceError as error:
             connection.answer(exchange, answerers.render_error(error))

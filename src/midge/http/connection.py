@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _HOST, _EXPECT, _AUTHORIZATION = Known.HOST, Known.EXPECT, Known.AUTHORIZATION
 _INVOKE, _RELAY, _INTERNAL = Kind.INVOKE, Kind.RELAY, Kind.INTERNAL
-_EVENTS = frozenset({Kind.FUNCTION_URL})
+_EVENTS = frozenset({Kind.FUNCTION_URL, Kind.STREAM})
 """What is given to functions like an Invoke's payload."""
 _INTERNAL_BODY_BYTES = 64 * 1024
 _NOTHING: Final = Exchange()
@@ -73,8 +73,8 @@ class AwsEndpoint(asyncio.Protocol):
         self._listener.closed(self)
         current, self._current = self._current, None
         self._queue.clear()
-        if current is not None and current.relayed is not None:
-            current.relayed.abort()
+        if current is not None and (answer := current.paced) is not None:
+            answer.abort()
 
     def data_received(self, data: bytes) -> None:
         if self._broken:
@@ -98,16 +98,17 @@ class AwsEndpoint(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._writing_paused = True
-        if self._current is not None and self._current.relayed is not None:
-            self._current.relayed.pause_writing()
+        if self._current is not None and (answer := self._current.paced) is not None:
+            answer.pause_writing()
 
     def resume_writing(self) -> None:
         self._writing_paused = False
+        self._mark = (None, -1, 0.0)  # the client reads: it is not idle
         current = self._current
         if current is None:
             self._next()
-        elif current.relayed is not None:
-            current.relayed.resume_writing()
+        elif (answer := current.paced) is not None:
+            answer.resume_writing()
 
     def _feed(self, data: bytes) -> None:
         try:
@@ -252,6 +253,11 @@ class AwsEndpoint(asyncio.Protocol):
     def transport(self) -> asyncio.Transport | None:
         """Where answers are written; None when the client has gone."""
         return self._transport
+
+    @property
+    def writing_paused(self) -> bool:
+        """Whether the client reads slower than it is answered."""
+        return self._writing_paused
 
     def awaits(self, exchange: Exchange) -> bool:
         """Whether the client is still there and ``exchange`` is what it waits for."""

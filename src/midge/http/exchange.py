@@ -4,7 +4,7 @@ from enum import IntEnum
 
 import msgspec
 
-from midge.http.ports import RelayedRequest, Scope
+from midge.http.ports import RelayedRequest, Scope, StreamedAnswer
 from midge.wire.messages import Request, Response
 
 
@@ -21,6 +21,8 @@ class Kind(IntEnum):
     """Another AWS service, streamed through."""
     FUNCTION_URL = 4
     """A function, over HTTP."""
+    STREAM = 5
+    """The invoke path, answered part by part."""
 
 
 class Known(IntEnum):
@@ -81,8 +83,14 @@ class Exchange(msgspec.Struct, eq=False):
     refused: Response | None = None
     """The answer that is settled before the body has been read."""
     relayed: RelayedRequest | None = None
+    streamed: StreamedAnswer | None = None
     request_id: bytes = b""
     trace_id: bytes = b""
+
+    @property
+    def paced(self) -> StreamedAnswer | None:
+        """The answer, if it comes part by part."""
+        return self.relayed if self.relayed is not None else self.streamed
 
     def add_body(self, data: bytes) -> None:
         """Keep a part of the body."""

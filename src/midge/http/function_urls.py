@@ -7,17 +7,18 @@ Source: https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html and ur
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
 from midge.api.invocations import NO_PARAMETERS
 from midge.api.url_directory import UrlDirectory
-from midge.function_urls import addresses, answers, cors, events
+from midge.function_urls import addresses, answers, cors, events, prelude
 from midge.function_urls.answers import UrlAnswer
 from midge.http.exchange import Exchange, Known
 from midge.http.render import Renderer
+from midge.http.response_streams import ClientStream
+from midge.http.url_streams import UrlStreamAnswer
 from midge.invoke.outcome import Outcome
 from midge.model.errors import ServiceError
 from midge.model.function_urls import FunctionUrl
@@ -55,16 +56,58 @@ class UrlAccess:
     domain: str = "localhost"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Visit:
-    """One request at a function URL that exists."""
+    """One request at a function URL that exists, and how its answers are written. ``target``: path and query behind the
+    address.
+    """
 
-    connection: "AwsEndpoint"
-    exchange: Exchange
-    request: Request
-    url: FunctionUrl
-    target: bytes
-    """Path and query behind the address."""
+    def __init__(
+        self, site: "FunctionUrls", connection: "AwsEndpoint", exchange: Exchange, url: FunctionUrl, target: bytes
+    ) -> None:
+        self._site = site
+        self.connection = connection
+        self.exchange = exchange
+        self.request = exchange.as_request()
+        self.url = url
+        self.target = target
+
+    def whole(self, answer: UrlAnswer) -> None:
+        """Write a whole answer, unless the client has gone."""
+        self._site.write(self.connection, self.exchange, self._with_cors(answer))
+
+    def head(self, answer: UrlAnswer, *, chunked: bool) -> tuple[bytes, bool]:
+        """The head of an answer whose body follows, and whether one may follow."""
+        framing = b"Transfer-Encoding: chunked" if chunked else b""
+        return self._site.head(self.exchange, self._with_cors(answer), framing)
+
+    def refusal(self, error: ServiceError) -> UrlAnswer:
+        """The answer for what midge refuses."""
+        return self._site.refusal(error)
+
+    def bad_gateway(self, reason: str) -> UrlAnswer:
+        """The answer for a fault of the function."""
+        _log.info("function_url_bad_gateway", function=self.url.function_arn, reason=reason)
+        return _internal_error(502)
+
+    def done(self, result: Outcome | ServiceError) -> None:
+        """The invocation has ended; its outcome is the answer."""
+        if isinstance(result, ServiceError):
+            self.whole(self.refusal(result))
+        elif result.function_error is not None:
+            self.whole(self.bad_gateway(result.error_type or result.function_error))
+        else:
+            try:
+                answer = self._site.answer(result.payload)
+            except answers.MalformedAnswerError as error:
+                answer = self.bad_gateway(str(error))
+            self.whole(answer)
+
+    def _with_cors(self, answer: UrlAnswer) -> UrlAnswer:
+        """What the URL's CORS settings say wins over what the function says of it."""
+        if self.url.cors:
+            answer.headers = [pair for pair in answer.headers if not cors.is_cors_header(pair[0])]
+            answer.headers += cors.answer_headers(self.url.cors, self.request.headers)
+        return answer
 
 
 class FunctionUrls:
@@ -84,7 +127,7 @@ class FunctionUrls:
         place = addresses.addressed(host, exchange.url)
         exchange.trace_id = exchange.known[Known.TRACE_ID] or self._answerers.ids.trace_id(self._answerers.clock.now())
         if place is None:
-            self._write(connection, exchange, _not_found())
+            self.write(connection, exchange, _not_found())
             return
         url = self._access.directory.known(place.url_id)
         if url is None:
@@ -97,10 +140,10 @@ class FunctionUrls:
             url = await self._access.directory.find(place.url_id)
         except StoreError as error:
             _log.error("function_url_not_found", reason=str(error))
-            self._write(connection, exchange, _internal_error(500))
+            self.write(connection, exchange, _internal_error(500))
             return
         if url is None:
-            self._write(connection, exchange, _not_found())
+            self.write(connection, exchange, _not_found())
         else:
             self._visit(connection, exchange, place, url)
 
@@ -110,26 +153,29 @@ class FunctionUrls:
         if not connection.awaits(exchange):
             return
         if place.region not in (None, url.function.region):
-            self._write(connection, exchange, _not_found())
+            self.write(connection, exchange, _not_found())
             return
-        request = exchange.as_request()
-        visit = _Visit(connection=connection, exchange=exchange, request=request, url=url, target=place.target)
-        if url.cors and cors.is_preflight(request.method, request.headers):
-            headers = cors.preflight_headers(url.cors, request.headers)
-            self._write(connection, exchange, UrlAnswer(headers=headers))
+        visit = _Visit(self, connection, exchange, url, place.target)
+        if url.cors and cors.is_preflight(visit.request.method, visit.request.headers):
+            headers = cors.preflight_headers(url.cors, visit.request.headers)
+            self.write(connection, exchange, UrlAnswer(headers=headers))
             return
         try:
             self._invoke(visit)
         except ServiceError as error:
-            self._answer(visit, self._refusal(error))
+            visit.whole(self.refusal(error))
 
     def _invoke(self, visit: _Visit) -> None:
         """Raises ServiceError for what is refused at once."""
         url, exchange = visit.url, visit.exchange
         caller = self._caller(visit.request, url)
         if caller is None and url.auth_type == "AWS_IAM":
-            self._answer(visit, _forbidden())
+            visit.whole(_forbidden())
             return
+        stream = None
+        if url.invoke_mode == "RESPONSE_STREAM":
+            client = ClientStream(visit.connection, exchange)
+            stream = UrlStreamAnswer(client, visit, self._answerers.limits.streamed_prelude_bytes)
         self._answerers.invocations.invoke(
             url.function,
             url.alias,
@@ -137,7 +183,8 @@ class FunctionUrls:
             NO_PARAMETERS,
             request_id=exchange.request_id,
             trace_id=exchange.trace_id,
-            done=partial(self._done, visit),
+            done=visit.done if stream is None else stream.done,
+            sink=stream,
         )
 
     def _caller(self, request: Request, url: FunctionUrl) -> events.Caller | None:
@@ -180,48 +227,44 @@ class FunctionUrls:
             )
         )
 
-    def _done(self, visit: _Visit, result: Outcome | ServiceError) -> None:
-        if isinstance(result, ServiceError):
-            self._answer(visit, self._refusal(result))
-            return
-        if result.function_error is not None:
-            self._answer(visit, _internal_error(502))
-            return
-        try:
-            answer = answers.answer(result.payload)
-        except answers.MalformedAnswerError as error:
-            _log.info("function_url_malformed_answer", function=visit.url.function_arn, reason=str(error))
-            answer = _internal_error(502)
-        self._answer(visit, answer)
+    # writing
 
-    def _refusal(self, error: ServiceError) -> UrlAnswer:
+    def refusal(self, error: ServiceError) -> UrlAnswer:
+        """The answer for what midge refuses."""
         response: Response = self._answerers.render_error(error)
         headers = [pair for pair in response.headers.items() if pair[0].lower() != "x-amzn-requestid"]
         return UrlAnswer(status=response.status, headers=headers, body=response.body)
 
-    # writing
+    def answer(self, payload: bytes) -> UrlAnswer:
+        """What a whole payload stands for, also one that was to be streamed. Raises MalformedAnswerError."""
+        if prelude.SEPARATOR not in payload:
+            return answers.answer(payload)
+        found = prelude.split(payload, self._answerers.limits.streamed_prelude_bytes)
+        if found is None:
+            raise answers.MalformedAnswerError("a prelude that does not end")
+        found[0].body = found[1]
+        return found[0]
 
-    def _answer(self, visit: _Visit, answer: UrlAnswer) -> None:
-        """Write ``answer`` with what the URL's CORS settings say, which wins over what the function says of it."""
-        if visit.url.cors:
-            answer.headers = [pair for pair in answer.headers if not cors.is_cors_header(pair[0])]
-            answer.headers += cors.answer_headers(visit.url.cors, visit.request.headers)
-        self._write(visit.connection, visit.exchange, answer)
-
-    def _write(self, connection: "AwsEndpoint", exchange: Exchange, answer: UrlAnswer) -> None:
-        transport = connection.transport
-        if transport is None or not connection.awaits(exchange):
-            return
+    def head(self, exchange: Exchange, answer: UrlAnswer, framing: bytes) -> tuple[bytes, bool]:
+        """The head of ``answer``, and whether a body may follow."""
+        empty = answer.status in {204, 304}
         head = self._renderer.function_url_head(
             answer.status,
             answer.headers,
             exchange.request_id,
             exchange.trace_id,
-            length=len(answer.body),
+            framing=b"" if empty else framing,
             keep_alive=exchange.keep_alive,
         )
-        bodiless = exchange.method == b"HEAD" or answer.status in {204, 304}
-        transport.write(head if bodiless else head + answer.body)
+        return head, not empty and exchange.method != b"HEAD"
+
+    def write(self, connection: "AwsEndpoint", exchange: Exchange, answer: UrlAnswer) -> None:
+        """Write a whole answer, unless the client has gone."""
+        transport = connection.transport
+        if transport is None or not connection.awaits(exchange):
+            return
+        head, has_body = self.head(exchange, answer, b"Content-Length: %d" % len(answer.body))
+        transport.write(head + answer.body if has_body else head)
         connection.finish(exchange)
 
 

@@ -20,7 +20,21 @@ class Scope(Protocol):
         ...
 
 
-class RelayedRequest(Protocol):
+class StreamedAnswer(Protocol):
+    """An answer that goes to the client's transport as it comes."""
+
+    def abort(self) -> None:
+        """The client is gone."""
+        ...
+
+    def pause_writing(self) -> None:
+        """The client reads slower than the answer comes."""
+        ...
+
+    def resume_writing(self) -> None: ...
+
+
+class RelayedRequest(StreamedAnswer, Protocol):
     """A request that is being streamed to another service, whose answer goes straight to the client's transport."""
 
     def feed(self, data: bytes) -> None:
@@ -30,16 +44,6 @@ class RelayedRequest(Protocol):
     def finish(self) -> None:
         """The body is complete."""
         ...
-
-    def abort(self) -> None:
-        """The client is gone."""
-        ...
-
-    def pause_writing(self) -> None:
-        """The client reads slower than the service answers."""
-        ...
-
-    def resume_writing(self) -> None: ...
 
 
 class Relay(Protocol):

@@ -51,6 +51,21 @@ class Renderer:
             head += b"Connection: close\r\n"
         return head + b"\r\n"
 
+    def event_stream_head(
+        self, request_id: bytes, trace_id: bytes, executed_version: bytes, *, chunked: bool, keep_alive: bool
+    ) -> bytes:
+        """The head of the answer of InvokeWithResponseStream."""
+        head = (
+            b"HTTP/1.1 200 OK\r\nDate: %b\r\nContent-Type: application/vnd.amazon.eventstream\r\n"
+            b"x-amzn-RequestId: %b\r\nX-Amz-Executed-Version: %b\r\nX-Amzn-Trace-Id: %b\r\n"
+            % (self.date(), request_id, executed_version, trace_id)
+        )
+        if chunked:
+            head += b"Transfer-Encoding: chunked\r\n"
+        if not keep_alive:
+            head += b"Connection: close\r\n"
+        return head + b"\r\n"
+
     def function_url_head(
         self,
         status: int,
@@ -58,17 +73,17 @@ class Renderer:
         request_id: bytes,
         trace_id: bytes,
         *,
-        length: int | None,
+        framing: bytes,
         keep_alive: bool,
     ) -> bytes:
-        """The head of an answer at a function URL, of ``headers`` that HTTP can carry; ``length`` None: it is chunked,
-        or ends with the connection where that is not kept alive.
+        """The head of an answer at a function URL, of ``headers`` that HTTP can carry. ``framing`` is the header that
+        says where the body ends; empty where there is none, or where the connection's end is its end.
         """
         lines = [b"HTTP/1.1 %d %b" % (status, _REASONS.get(status, b"Unknown")), b"Date: " + self.date()]
         lines += [f"{name}: {value}".encode("latin-1") for name, value in headers]
         lines += [b"x-amzn-RequestId: " + request_id, b"X-Amzn-Trace-Id: " + trace_id]
-        if status not in {204, 304}:
-            lines.append(b"Transfer-Encoding: chunked" if length is None else b"Content-Length: %d" % length)
+        if framing:
+            lines.append(framing)
         if not keep_alive:
             lines.append(b"Connection: close")
         return b"\r\n".join(lines) + b"\r\n\r\n"

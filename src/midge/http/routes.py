@@ -18,6 +18,7 @@ from midge.model.functions import FunctionId
 
 _DATED = re.compile(rb"/20\d\d-\d\d-\d\d/")
 _INVOKE = re.compile(rb"/2015-03-31/functions/([^/?]+)/invocations/?(?:\?(.*))?", re.DOTALL)
+_STREAM = re.compile(rb"/2021-11-15/functions/([^/?]+)/response-streaming-invocations/?(?:\?(.*))?", re.DOTALL)
 _INTERNAL = b"/_midge/"
 _CACHED = 4_096
 _CACHED_URL_BYTES = 512
@@ -48,18 +49,21 @@ class Routes:
 
     def kind(self, method: bytes, url: bytes, scope: Scope | None, host: bytes | None = None) -> Kind:
         """Who answers this request."""
-        if (host is not None and self._is_url_host(host)) or url.startswith(PATH_PREFIX):
+        if host is not None and self._is_url_host(host):
             return Kind.FUNCTION_URL
         if scope is not None:
             if scope.service != "lambda":
+                if url.startswith(PATH_PREFIX):
+                    return Kind.FUNCTION_URL
                 return Kind.API if scope.service in self._services else Kind.RELAY
         elif url.startswith(_INTERNAL):
-            return Kind.INTERNAL
+            return Kind.FUNCTION_URL if url.startswith(PATH_PREFIX) else Kind.INTERNAL
         elif not _DATED.match(url):
             return Kind.RELAY
-        if method == b"POST" and self._invoke_target(url) is not None:
-            return Kind.INVOKE
-        return Kind.API
+        target = self._invoke_target(url) if method == b"POST" else None
+        if target is not None:
+            return target[2]
+        return Kind.FUNCTION_URL if url.startswith(PATH_PREFIX) else Kind.API
 
     def _is_url_host(self, host: bytes) -> bool:
         known = self._url_hosts.get(host)
@@ -69,7 +73,7 @@ class Routes:
         return known
 
     def function(self, url: bytes, scope: Scope | None) -> tuple[FunctionId, str | None]:
-        """The function and qualifier that an INVOKE request names. Raises ServiceError if it names none."""
+        """The function and qualifier that an INVOKE or a STREAM request names. Raises ServiceError if it names none."""
         account, region = self._account, self._region
         if scope is not None:
             account, region = scope.account(account), scope.region
@@ -95,7 +99,7 @@ class Routes:
             return target
 
 
-_InvokeTarget = tuple[str, str | None]
+_InvokeTarget = tuple[str, str | None, Kind]
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
@@ -108,10 +112,12 @@ def _remember(cache: dict[_Key, _Value], key: _Key, value: _Value, size_bytes: i
 
 
 def _parse_invoke(url: bytes) -> _InvokeTarget | None:
-    """FunctionName and Qualifier as the caller wrote them; None if this is not the Invoke operation's path."""
-    match = _INVOKE.fullmatch(url)
+    """FunctionName and Qualifier as the caller wrote them; None if this is no path of the invoke operations."""
+    match, kind = _INVOKE.fullmatch(url), Kind.INVOKE
+    if match is None:
+        match, kind = _STREAM.fullmatch(url), Kind.STREAM
     if match is None:
         return None
     query = parse_qs((match[2] or b"").decode("latin-1"), keep_blank_values=True)
     qualifiers = query.get("Qualifier")
-    return unquote(match[1].decode("latin-1")), qualifiers[0] if qualifiers else None
+    return unquote(match[1].decode("latin-1")), qualifiers[0] if qualifiers else None, kind

@@ -11,28 +11,29 @@ from pathlib import Path
 
 import structlog
 
-from midge.clock import Timer
 from midge.invoke import outcome as outcomes
+from midge.invoke.deadline import Deadline
 from midge.invoke.environment_log import EnvironmentLog
+from midge.invoke.extensions import EnvironmentExtensions, TooManyExtensionsError, external_extensions
 from midge.invoke.invocation import Invocation
 from midge.invoke.lifecycle import EnvironmentEvent, EnvironmentState, follow
-from midge.invoke.outcome import Fault, Outcome
+from midge.invoke.outcome import Failure, Fault
 from midge.invoke.platform import EnvironmentOwner, Platform
+from midge.invoke.processor import ProcessorTime
+from midge.invoke.running import RunningInvocation
+from midge.invoke.streaming import StreamedResponse
 from midge.invoke.variables import function_variables, session_credentials
 from midge.model.functions import FunctionVersion
-from midge.observe.log_records import InvocationEnd, iso_time
+from midge.observe.log_records import iso_time
 from midge.runtime_api.connection import RuntimeConnection
-from midge.runtime_api.session import RuntimeSession
+from midge.runtime_api.session import RuntimeSession, StreamSource
 from midge.sandbox.port import ProcessExit, SandboxedEnvironment, SandboxError, StartRequest
 
+_INIT, _READY = EnvironmentState.INIT, EnvironmentState.READY
 _BUSY, _ANSWERED = EnvironmentState.BUSY, EnvironmentState.ANSWERED
-_READY, _INIT, _RESET, _ENDED = (
-    EnvironmentState.READY,
-    EnvironmentState.INIT,
-    EnvironmentState.RESET,
-    EnvironmentState.ENDED,
-)
+_RESET, _ENDED = EnvironmentState.RESET, EnvironmentState.ENDED
 _NEXT, _RUN, _ANSWER = EnvironmentEvent.NEXT, EnvironmentEvent.RUN, EnvironmentEvent.ANSWER
+_FAULT, _EXIT = EnvironmentEvent.FAULT, EnvironmentEvent.EXIT
 
 __all__ = ["ExecutionEnvironment", "Platform"]
 
@@ -41,9 +42,9 @@ class ExecutionEnvironment:
     """See the module. ``state`` is only changed through the lifecycle's table."""
 
     __slots__ = (
-        "_cpu_held", "_deadline", "_handle", "_init_overrun", "_init_seconds", "_invocation", "_layers_root", "_log", "_monotonic", "_now",
-        "_owner", "_platform", "_provisioned", "_run_started", "_session", "_start", "_started", "_stream", "_task_root", "_timer",
-        "frozen", "last_used", "state", "version",
+        "_companions", "_deadline", "_extensions", "_handle", "_layers_root", "_log", "_monotonic", "_now", "_owner", "_platform",
+        "_processor", "_provisioned", "_running", "_runtime_ended", "_session", "_start", "_started", "_task_root", "bound",
+        "last_used", "state", "version",
     )  # fmt: skip
 
     def __init__(
@@ -55,34 +56,43 @@ class ExecutionEnvironment:
         layers_root: Path | None = None,
         *,
         provisioned: bool = False,
+        bound: Invocation | None = None,
     ) -> None:
-        """``provisioned``: it is started before anybody calls, and is told so."""
+        """``provisioned``: it is started before anybody calls, and is told so.
+
+        ``bound``: initialising it is part of this invocation (AWS's suppressed init), because another one could not be.
+        """
         self._platform = platform
         self._provisioned = provisioned
         self._owner = owner
         self._task_root = task_root
         self._layers_root = layers_root
         self.version = version
+        self.bound = bound
         self.state = EnvironmentState.INIT
         self._session = RuntimeSession(self)
         # Bound once: they are called for every invocation.
         self._monotonic, self._now = platform.clock.monotonic, platform.clock.now
         self._handle: SandboxedEnvironment | None = None
-        self._invocation: Invocation | None = None
-        self._log = EnvironmentLog(platform, version)
-        self._stream = self._log.stream
+        self._log = EnvironmentLog(
+            platform, version, provisioned=provisioned, phase="init" if bound is None else "invoke"
+        )
+        self._running = RunningInvocation(platform, self._log, owner)
+        self._extensions = EnvironmentExtensions(platform, version, self._log, self)
+        self._companions = self._extensions.session.all
+        self._runtime_ended = False
         self._start: asyncio.Task[object] | None = None
         now = platform.clock.monotonic()
         self.last_used = now
         self._started = now
-        self._run_started = now
-        self._init_seconds: float | None = None
-        self._init_overrun = False
-        self._deadline = now + platform.limits.init_seconds
-        self._timer: Timer | None = None
-        self.frozen = False
-        """Only ever while it is ready."""
-        self._cpu_held = False
+        self._deadline = Deadline(platform.clock, now + self._init_limit_seconds(), self._time_is_up)
+        self._processor = ProcessorTime(platform.limits)
+
+    def _init_limit_seconds(self) -> float:
+        limits, timeout = self._platform.limits, float(self.version.timeout_seconds)
+        if self.bound is not None:
+            return timeout
+        return max(limits.provisioned_init_seconds, timeout) if self._provisioned else limits.init_seconds
 
     # its beginning
 
@@ -92,9 +102,13 @@ class ExecutionEnvironment:
             self._never_started()
             return
         self._start = asyncio.current_task()
-        self._arm(self._platform.clock.monotonic())
+        self._deadline.arm(self._monotonic())
         try:
             handle = await self._platform.sandbox.start(self._start_request())
+        except TooManyExtensionsError:
+            self._init_failed(_EXIT, outcomes.process_failed("Extension.LaunchError", "ErrTooManyExtensions"))
+            self._gone()
+            return
         except SandboxError as error:
             structlog.get_logger("midge.invoke").error("environment could not be started", error=str(error))
             self._never_started()
@@ -108,10 +122,13 @@ class ExecutionEnvironment:
         if self.state >= _RESET:
             handle.kill()
         else:
+            self._processor.handle = handle
             self._log.attach(handle)
+            self._extensions.attach(handle)
             self._platform.watch.add(self)
 
     def _start_request(self) -> StartRequest:
+        """Raises TooManyExtensionsError."""
         credentials = session_credentials(self.version, self._platform.ids.hex32, self._platform.session_secret)
         variables = function_variables(self.version, self._log.stream.name, credentials, provisioned=self._provisioned)
         return StartRequest(
@@ -122,10 +139,36 @@ class ExecutionEnvironment:
             environment=variables,
             memory_size_mb=self.version.memory_size_mb,
             ephemeral_storage_mb=self.version.ephemeral_storage_mb,
-            runtime_api=lambda: RuntimeConnection(self._session, self._platform.limits),
+            runtime_api=lambda: RuntimeConnection(self._session, self._platform.limits, self._extensions.calls),
             on_output=self._on_output,
             on_exit=self._on_exit,
+            extensions=self._extensions.launch(external_extensions(self._layers_root), variables),
         )
+
+    def runtime_ready(self) -> None:
+        if self.state >= _RESET:
+            return
+        if self.state is _INIT:
+            self._extensions.session.close_registration()
+            self._log.runtime_initialised()
+        if self._companions and self._extensions.session.missing(initialising=self.state is _INIT):
+            return  # it is ready when they are: see extension_waits
+        self._become_ready()
+
+    def _become_ready(self) -> None:
+        first = self.state is _INIT
+        if first:
+            self.last_used = self._monotonic()
+            seconds = self.last_used - self._started
+            if self.bound is None:
+                self._running.init_seconds = seconds
+                self._deadline.disarm()
+            self._extensions.report()
+            self._log.initialised(seconds)
+        elif self._processor.held:
+            self._processor.release()
+        self.state = follow(self.state, _NEXT)
+        self._owner.environment_ready(self, first=first)
 
     # an invocation
 
@@ -133,19 +176,20 @@ class ExecutionEnvironment:
         """Hand an invocation to the runtime. Raises IllegalMoveError unless it is ready."""
         self.state = follow(self.state, _RUN)
         now, wall = self._monotonic(), self._now()
-        timeout = self.version.timeout_seconds
-        self._invocation = invocation
-        self._run_started = now
-        self._deadline = now + timeout
-        if self._timer is None:
-            self._arm(now)
-        if self.frozen:
-            self._thaw()
-        if invocation.tail:
-            self._log.begin_tail()
-        request_id = invocation.request_id
-        self._stream.start(wall, request_id)
-        self._session.send(request_id, invocation.event_head(int((wall + timeout) * 1000)), invocation.payload)
+        started, timeout = now, self.version.timeout_seconds
+        if self.bound is not None:
+            self.bound, started = None, self._started
+            timeout -= now - started
+        self._deadline.at = now + timeout
+        if self._deadline.timer is None:
+            self._deadline.arm(now)
+        if self._processor.frozen:
+            self._wake_up()
+        self._running.begin(invocation, wall, started)
+        deadline_ms = int((wall + timeout) * 1000)
+        if self._companions:
+            self._extensions.invoke(invocation, deadline_ms)
+        self._session.send(invocation.request_id, invocation.event_head(deadline_ms), invocation.payload)
 
     def runtime_responded(self, payload: bytes) -> None:
         if self.state is _BUSY:
@@ -155,87 +199,72 @@ class ExecutionEnvironment:
         if self.state is _BUSY:
             self._answer(payload, outcomes.reported(error_type, payload))
 
-    def runtime_ready(self) -> None:
-        if self.state >= _RESET:
+    def runtime_streams(self, content_type: bytes, source: StreamSource) -> StreamedResponse | None:
+        invocation = self._running.invocation
+        if self.state is not _BUSY or invocation is None:
+            return None
+        return invocation.stream(source, content_type, self._platform.clock, self._platform.limits)
+
+    def runtime_broke_off(self) -> None:
+        grace = self._platform.limits.broken_stream_grace_seconds
+        self._platform.clock.call_later(grace, self._session.give_up_stream)
+
+    def extension_waits(self) -> None:
+        """An extension asks for its next event: maybe it was the last for which the environment waited."""
+        if self.state not in (_INIT, _ANSWERED) or self._extensions.session.missing(initialising=self.state is _INIT):
             return
-        first = self.state is _INIT
-        if first:
-            self.last_used = self._monotonic()
-            self._init_seconds = self.last_used - self._started
-            self._disarm()
-        elif self._cpu_held:
-            self._release_cpu()
-        self.state = follow(self.state, _NEXT)
-        self._owner.environment_ready(self, first=first)
+        if self._running.invocation is not None:
+            self._running.finish_told(None)
+        if self._session.waiting is not None:
+            self._become_ready()
+
+    def extension_gone(self) -> None:
+        if self._extensions.session.missing(initialising=False):
+            self.runtime_gone()
 
     def runtime_gone(self) -> None:
         if self.state is not _READY:
             return
         self.state = follow(self.state, EnvironmentEvent.HANG_UP)
-        if self.frozen:
-            self._thaw()
-        now = self._platform.clock.monotonic()
-        self._deadline = now + self.version.timeout_seconds
+        if self._processor.frozen:
+            self._wake_up()
+        now = self._monotonic()
+        self._deadline.at = now + self.version.timeout_seconds
         self._owner.environment_hung_up(self)
-        self._arm(now)
+        self._deadline.arm(now)
 
     def _answer(self, payload: bytes, fault: Fault | None) -> None:
         self.state = follow(self.state, _ANSWER)
         now = self.last_used = self._monotonic()
         self._owner.environment_answered(self)
-        self._finish(payload, fault, now - self._run_started)
-
-    def _finish(self, payload: bytes, fault: Fault | None, seconds: float) -> None:
-        """The invocation has ended: its log lines, its figures, its answer. In that order, and once."""
-        invocation, self._invocation = self._invocation, None
-        assert invocation is not None
-        end = InvocationEnd(self._now(), invocation.request_id, seconds, None, self._init_seconds)
-        self._init_seconds = None
-        log = self._log
-        tail = log.tail
-        if fault is not None or tail is not None:
-            log.complete(end, fault, by_platform=fault is not None and self.state is not _ANSWERED)
-            log.tail = None
-        self._stream.end(end)
-        timed_out = fault is not None and fault.timed_out
-        self._owner.invocation_ended(invocation, seconds, error=fault is not None, timed_out=timed_out)
-        invocation.done(
-            Outcome(
-                payload,
-                invocation.target.executed_version,
-                None if fault is None else "Unhandled",
-                None if tail is None else log.render_tail(end, tail),
-            )
-        )
+        running = self._running
+        if self._log.telemetry is not None:
+            running.runtime_done("success" if fault is None else "error", len(payload))
+        if self._companions and self._extensions.session.missing(initialising=False):
+            running.tell(payload, fault)
+        else:
+            running.finish(payload, fault, now - running.started, by_platform=False)
 
     # between its invocations, and in long ones
 
+    @property
+    def frozen(self) -> bool:
+        """Whether it stands still until its next event."""
+        return self._processor.frozen
+
     def attend(self, now: float) -> bool:
         """See ``Watched``."""
-        handle, limits = self._handle, self._platform.limits
-        if self.state >= _RESET or handle is None:
+        if self.state >= _RESET:
             return False
         if self.state is _READY:
-            if now - self.last_used < limits.freeze_after_seconds:
-                return True
-            self.frozen = True
-            handle.freeze()
-            return False
-        if self.state is not _INIT and not self._cpu_held and now - self._run_started >= limits.cpu_burst_seconds:
-            self._cpu_held = True
-            handle.hold_cpu()
+            return self._processor.rest(now - self.last_used)
+        if self.state is not _INIT:
+            self._processor.work(now - self._running.started)
         return True
 
-    def _thaw(self) -> None:
-        self.frozen = False
-        if self._handle is not None:
-            self._handle.thaw()
+    def _wake_up(self) -> None:
+        self._processor.thaw()
         self._platform.watch.add(self)
-
-    def _release_cpu(self) -> None:
-        self._cpu_held = False
-        if self._handle is not None:
-            self._handle.release_cpu()
 
     # its output
 
@@ -244,50 +273,12 @@ class ExecutionEnvironment:
 
     # its deadline
 
-    def _arm(self, now: float) -> None:
-        self._disarm()
-        self._timer = self._platform.clock.call_later(max(0.0, self._deadline - now), self._time_is_up)
-
-    def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
     def _time_is_up(self) -> None:
-        """The timer is not moved with every invocation, whose deadline is never before that of the one before."""
-        self._timer = None
-        state = self.state
-        if state is _READY or state >= _RESET:
+        if self.state is _READY or self.state >= _RESET:
             return
-        now = self._platform.clock.monotonic()
-        if now < self._deadline:
-            self._arm(now)
-        elif state is _INIT and not self._init_overrun:
-            # Init has had its own time; it goes on inside the time that the function has.
-            self._init_overrun = True
-            self._deadline = now + self.version.timeout_seconds
-            self._arm(now)
-        else:
-            self._timed_out(state, now)
-
-    def _timed_out(self, state: EnvironmentState, now: float) -> None:
-        seconds = now - self._run_started
-        self._leave(EnvironmentEvent.FAULT)
-        moment = iso_time(self._platform.clock.now())
-        timeout = self.version.timeout_seconds
-        if state is _BUSY:
-            assert self._invocation is not None
-            fault = outcomes.timed_out(self._invocation.request_id.decode(), timeout, moment)
-            self._finish(fault.payload, fault, seconds)
-        elif state is _INIT:
-            self._report_init("timeout", None)
-            invocation = self._owner.init_failed()
-            if invocation is None:
-                self._kill()
-                return
-            fault = outcomes.timed_out(invocation.request_id.decode(), timeout, moment)
-            self._fail(invocation, fault)
-        self._kill()
+        failure = outcomes.time_is_up(self.version.timeout_seconds, iso_time(self._now()))
+        self._fail(_FAULT, failure)
+        self._end("timeout")
 
     # its end
 
@@ -295,80 +286,104 @@ class ExecutionEnvironment:
         """End it, whatever it does. Its owner hears of it through the usual calls; an invocation in it fails."""
         if self.state >= _RESET:
             return
-        invocation, self._invocation = self._invocation, None
+        invocation, self._running.invocation = self._running.invocation or self.bound, None
+        told = self.state is _ANSWERED
         self._leave(EnvironmentEvent.STOP)
         if invocation is not None:
+            invocation.close_stream()
             self._owner.invocation_ended(invocation, 0.0, error=True, timed_out=False)
-            invocation.done(outcomes.service_failure("The execution environment was shut down."))
-        self._kill()
+            if not told:
+                invocation.done(outcomes.service_failure("The execution environment was shut down."))
+        self._end("spindown")
 
     def runtime_init_failed(self, error_type: str, payload: bytes) -> None:
         if self.state is not _INIT:
             return
-        self._leave(EnvironmentEvent.FAULT)
         if self._handle is not None:
             self._handle.drain_output()
-        self._report_init("error", error_type)
-        invocation = self._owner.init_failed()
-        if invocation is not None:
-            self._fail(invocation, outcomes.reported(error_type, payload))
-        self._kill()
+        self._break(outcomes.init_reported(error_type, payload))
+
+    def process_failed(self, error_type: str, text: str) -> None:
+        """A process of an extension has ended, or could not be started."""
+        self._break(outcomes.process_failed(error_type, text))
+
+    def runtime_ended(self, end: ProcessExit) -> None:
+        """The runtime's process has ended beside extensions that go on."""
+        self._runtime_ended = True
+        self._break(outcomes.runtime_exited(end, self._extensions.fatal))
+
+    def _break(self, failure: Failure) -> None:
+        if self.state < _RESET:
+            self._fail(_FAULT, failure)
+            self._end("failure")
 
     def _on_exit(self, end: ProcessExit) -> None:
-        before = self.state
-        if before is _ENDED:
+        if self.state is not _ENDED:
+            self._fail(_EXIT, outcomes.runtime_exited(end, self._extensions.fatal))
+            self._gone()
+
+    def _fail(self, event: EnvironmentEvent, failure: Failure) -> None:
+        """It is of no more use after ``event``; its initialisation, or an invocation in it, has failed."""
+        if self.state is _INIT:
+            self._init_failed(event, failure)
             return
-        now = self._platform.clock.monotonic()
-        self._leave(EnvironmentEvent.EXIT)
-        if before is _BUSY:
-            assert self._invocation is not None
-            fault = outcomes.exited(self._invocation.request_id.decode(), end)
-            self._finish(fault.payload, fault, now - self._run_started)
-        elif before is _INIT:
-            self._report_init("error", "Runtime.OutOfMemory" if end.out_of_memory else "Runtime.ExitError")
-            invocation = self._owner.init_failed()
-            if invocation is not None:
-                self._fail(invocation, outcomes.exited(invocation.request_id.decode(), end))
-        self._gone()
+        told, running = self.state is not _BUSY, self._running
+        self._leave(event)
+        if running.invocation is None:
+            return
+        fault = failure.fault_of(running.invocation.request_id.decode())
+        if told:
+            running.finish_told(fault)
+            return
+        running.runtime_done("timeout" if fault.timed_out else "failure", None)
+        running.finish(fault.payload, fault, self._monotonic() - running.started, by_platform=True)
+
+    def _init_failed(self, event: EnvironmentEvent, failure: Failure) -> None:
+        """In its own time that means another attempt for an invocation that waits, as a part of it; else it fails."""
+        self._leave(event)
+        self._extensions.report()
+        self._log.report_init(self._monotonic() - self._started, failure.status, failure.error_type)
+        if self.bound is None:
+            self._owner.init_failed(self)
+        else:
+            self._running.fail(self.bound, failure.fault_of(self.bound.request_id.decode()), self._now())
 
     def _never_started(self) -> None:
         before = self.state
         if before is _ENDED:
             return
-        self._leave(EnvironmentEvent.EXIT)
-        if before is _INIT and (invocation := self._owner.init_failed()) is not None:
+        self._leave(_EXIT)
+        if before is _INIT and (invocation := self.bound or self._owner.give_up()) is not None:
             self._owner.invocation_ended(invocation, 0.0, error=True, timed_out=False)
             invocation.done(outcomes.service_failure())
         self._gone()
 
-    def _fail(self, invocation: Invocation, fault: Fault) -> None:
-        """End an invocation that waited for this environment and never ran in it."""
-        clock = self._platform.clock
-        self._invocation = invocation
-        self._init_seconds = None
-        if invocation.tail:
-            self._log.begin_tail_of_init()
-        self._stream.start(clock.now(), invocation.request_id)
-        self._finish(fault.payload, fault, clock.monotonic() - self._started)
-
-    def _report_init(self, status: str, error_type: str | None) -> None:
-        phase = "invoke" if self._init_overrun else "init"
-        self._log.report_init(self._monotonic() - self._started, phase, status, error_type)
-
     def _leave(self, event: EnvironmentEvent) -> None:
         before = self.state
         self.state = follow(before, event)
-        self._disarm()
+        self._deadline.disarm()
         if before < _RESET:
             self._owner.environment_left(self, before)
 
-    def _kill(self) -> None:
-        if self._handle is not None:
+    def _end(self, reason: str) -> None:
+        """End its processes; ``reason`` is what extensions are told."""
+        if self._handle is None:
+            if self._start is not None:
+                self._start.cancel()
+        elif self._companions:
+            if self._processor.frozen:
+                self._processor.thaw()
+            self._extensions.shut_down(self._handle, reason, runtime_ended=self._runtime_ended)
+        else:
             self._handle.kill()
-        elif self._start is not None:
-            self._start.cancel()
         self._owner.environment_discarded(self)
 
+    @property
+    def lingering(self) -> bool:
+        """Whether its extensions are being given time to end."""
+        return self.state is not _ENDED and self._extensions.lingering
+
     def _gone(self) -> None:
+        self._extensions.forget()
         self._log.detach()
         self._owner.environment_ended(self)

@@ -7,18 +7,23 @@ https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html (LogResult)
 """
 
 import base64
+import socket
 
+from midge.invoke.environment_telemetry import EnvironmentTelemetry
 from midge.invoke.outcome import Fault
 from midge.invoke.platform import Platform
 from midge.model.functions import FunctionVersion
 from midge.model.logs import LogGroupId
+from midge.model.telemetry import TelemetrySubscription
 from midge.observe.log_frames import unframed
 from midge.observe.log_records import (
+    ExtensionInit,
     InitReport,
     InvocationEnd,
     InvocationStart,
     LogStyle,
     Note,
+    Subscription,
     end_messages,
     iso_time,
     start_message,
@@ -30,15 +35,38 @@ from midge.sandbox.port import SandboxedEnvironment
 class EnvironmentLog:
     """See the module. ``stream`` is where it goes; ``handle`` is the sandbox's side once there is one."""
 
-    __slots__ = ("_clock", "_limit", "_output_outside", "handle", "stream", "tail")
+    __slots__ = (
+        "_clock",
+        "_initialised",
+        "_limit",
+        "_output_outside",
+        "_phase",
+        "_platform",
+        "_provisioned",
+        "_started",
+        "_version",
+        "handle",
+        "stream",
+        "tail",
+        "telemetry",
+    )  # fmt: skip
 
-    def __init__(self, platform: Platform, version: FunctionVersion) -> None:
+    def __init__(self, platform: Platform, version: FunctionVersion, *, provisioned: bool, phase: str) -> None:
+        """``phase``, init or invoke, is that of its initialisation."""
+        self._platform = platform
+        self._version = version
         self._clock = platform.clock
+        self._started = platform.clock.now()
+        self._phase = phase
+        self._provisioned = provisioned
+        self._initialised = False
         self._limit = platform.limits.log_tail_bytes
         self._output_outside = b""
         self.handle: SandboxedEnvironment | None = None
         self.tail: list[bytes] | None = None
         """What the running invocation has written, if its caller wants the end of it."""
+        self.telemetry: EnvironmentTelemetry | None = None
+        """What subscribers are told, once there are some or may be."""
         self.stream = _open_stream(platform, version)
 
     def attach(self, handle: SandboxedEnvironment) -> None:
@@ -49,6 +77,8 @@ class EnvironmentLog:
     def detach(self) -> None:
         """Its process is gone."""
         self.stream.memory_peak_bytes = None
+        if self.telemetry is not None:
+            self.telemetry.close()
 
     def begin_tail(self) -> None:
         """Collect from now on; what earlier invocations wrote is not this one's."""
@@ -68,6 +98,8 @@ class EnvironmentLog:
         elif not invoking:
             self._output_outside = (self._output_outside + data)[-self._limit :]
         self.stream.output(now, data)
+        if self.telemetry is not None:
+            self.telemetry.output("function", data)
 
     def complete(self, end: InvocationEnd, fault: Fault | None, *, by_platform: bool) -> None:
         """What takes time and is only wanted when somebody looks at the log now, or when there is no later.
@@ -86,6 +118,8 @@ class EnvironmentLog:
             self.stream.add(Note(end.time, fault.log_line))
             if self.tail is not None:
                 self.tail.append(fault.log_line.encode())
+            if self.telemetry is not None:
+                self.telemetry.fault(fault.log_line)
 
     def render_tail(self, end: InvocationEnd, output: list[bytes]) -> bytes:
         """The end of an invocation's log, in base64."""
@@ -96,9 +130,77 @@ class EnvironmentLog:
             text += b"\n"
         return base64.b64encode((text + "".join(end_messages(end, style)).encode())[-self._limit :])
 
-    def report_init(self, seconds: float, phase: str, status: str, error_type: str | None) -> None:
-        """Initialisation failed in ``phase`` (init or invoke) with ``status`` (error or timeout)."""
-        self.stream.add(InitReport(self._clock.now(), seconds, phase, status, error_type))
+    def report_init(self, seconds: float, status: str, error_type: str | None) -> None:
+        """Initialisation failed with ``status`` (error or timeout)."""
+        now, kind = self._clock.now(), _init_type(provisioned=self._provisioned)
+        self.stream.add(InitReport(now, seconds, self._phase, status, error_type, kind))
+        if self.telemetry is not None:
+            self.telemetry.init_over(status, seconds, error_type)
+
+    def runtime_initialised(self) -> None:
+        """The runtime has asked for its first event."""
+        if self.telemetry is not None:
+            self.telemetry.runtime_initialised("success", None)
+
+    def initialised(self, seconds: float) -> None:
+        """Initialisation is over, for the runtime and for all extensions."""
+        self._initialised = True
+        if self.telemetry is not None:
+            self.telemetry.init_over("success", seconds, None)
+
+    # extensions
+
+    def expect_subscribers(self) -> None:
+        """Keep what happens for those who may subscribe."""
+        version = self._version
+        if self.telemetry is None:
+            self.telemetry = EnvironmentTelemetry(
+                self._platform,
+                self.stream.style,
+                self._open_socket,
+                _init_type(provisioned=self._provisioned),
+                self._phase,
+            )
+            self.telemetry.begin(self._started, (version.function.name, version.version), version.runtime)
+
+    async def _open_socket(self) -> socket.socket:
+        if self.handle is None:
+            raise ConnectionResetError("the environment is not there yet")
+        return await self.handle.open_socket()
+
+    def subscribe(self, subscription: TelemetrySubscription) -> bool:
+        """Tell an extension of telemetry from now on; False when it is too late for that."""
+        if self._initialised:
+            return False
+        self.expect_subscribers()
+        assert self.telemetry is not None
+        known = subscription.extension in self.telemetry.subscribers
+        if not self.telemetry.subscribe(subscription):
+            return False
+        state = "Already subscribed" if known else "Subscribed"
+        record = Subscription(
+            self._clock.now(), subscription.extension, state, subscription.types, subscription.logs_api
+        )
+        self.stream.add(record)
+        return True
+
+    def extension_output(self, data: bytes) -> None:
+        """Extensions wrote ``data``."""
+        if self.tail is not None:
+            self.tail.append(data)
+        self.stream.output(self._clock.now(), data, framed=False)
+        if self.telemetry is not None:
+            self.telemetry.output("extension", data)
+
+    def extension(self, name: str, state: str, events: tuple[str, ...], error_type: str | None) -> None:
+        """How an extension stands at the end of initialisation."""
+        self.stream.add(ExtensionInit(self._clock.now(), name, state, events, error_type))
+        if self.telemetry is not None:
+            self.telemetry.extension(name, state, events, error_type)
+
+
+def _init_type(*, provisioned: bool) -> str:
+    return "provisioned-concurrency" if provisioned else "on-demand"
 
 
 def _open_stream(platform: Platform, version: FunctionVersion) -> LogStream:

@@ -4,7 +4,11 @@ from typing import Protocol
 
 import msgspec
 
+from midge.clock import Clock
 from midge.invoke.outcome import Done
+from midge.invoke.streaming import ResponseSink, StreamedResponse
+from midge.model.limits import Limits
+from midge.runtime_api.session import StreamSource
 
 
 class InvocationPool(Protocol):
@@ -48,6 +52,25 @@ class Invocation(msgspec.Struct):
     tail: bool = False
     client_context: bytes | None = None
     cognito_identity: bytes | None = None
+    sink: ResponseSink | None = None
+    """Takes the response part by part, if the caller wants it so."""
+    streamed: StreamedResponse | None = None
+    """What ``sink`` is being given."""
+
+    def stream(
+        self, source: StreamSource, content_type: bytes, clock: Clock, limits: Limits
+    ) -> StreamedResponse | None:
+        """Begin to give ``sink`` the response that comes from ``source``; None if there is nobody to take it so."""
+        if self.sink is None:
+            return None
+        self.streamed = StreamedResponse(source, self.sink, clock, limits)
+        self.sink.begin(self.streamed, content_type, self.target.executed_version)
+        return self.streamed
+
+    def close_stream(self) -> None:
+        """The invocation has ended, whether it has streamed or not."""
+        if self.streamed is not None:
+            self.streamed.close()
 
     def event_head(self, deadline_ms: int) -> bytes:
         """The head of the HTTP response that carries this event to a runtime."""

@@ -12,15 +12,15 @@ class EnvironmentState(IntEnum):
     """Where an execution environment stands."""
 
     INIT = 0
-    """Being made; its runtime has not asked for an event."""
+    """Being made; its runtime and its extensions have not all asked for an event."""
     READY = 1
-    """Its runtime waits for an event."""
+    """Its runtime, and every extension that is registered for them, wait for an event."""
     BUSY = 2
     """An invocation runs in it."""
     ANSWERED = 3
-    """Its invocation has been answered; the runtime has not asked for the next event."""
+    """Its invocation has been answered; not all have asked for the next event."""
     RESET = 4
-    """Killed after a fault; its process has not ended yet."""
+    """Of no more use after a fault; its processes have not all ended yet."""
     SHUTDOWN = 5
     """Ended because it is not needed; its process has not ended yet."""
     ENDED = 6
@@ -31,15 +31,15 @@ class EnvironmentEvent(IntEnum):
     """What happens to it."""
 
     NEXT = 0
-    """The runtime asks for an event."""
+    """The runtime, and with it the last of the extensions, asks for an event."""
     RUN = 1
     """An invocation is handed to it."""
     ANSWER = 2
     """The runtime answers the invocation, with a result or an error."""
     HANG_UP = 3
-    """The runtime's request for an event is gone."""
+    """The runtime's request for an event is gone, or that of an extension."""
     FAULT = 4
-    """Time-out, a failed init: it is killed."""
+    """Time-out, a failed init, an extension that fails: it is ended."""
     STOP = 5
     """It is not needed any more."""
     EXIT = 6
@@ -58,6 +58,7 @@ _ALLOWED: dict[tuple[EnvironmentState, EnvironmentEvent], EnvironmentState] = {
     (_S.INIT, _E.EXIT): _S.ENDED,
     (_S.READY, _E.RUN): _S.BUSY,
     (_S.READY, _E.HANG_UP): _S.ANSWERED,
+    (_S.READY, _E.FAULT): _S.RESET,
     (_S.READY, _E.STOP): _S.SHUTDOWN,
     (_S.READY, _E.EXIT): _S.ENDED,
     (_S.BUSY, _E.ANSWER): _S.ANSWERED,

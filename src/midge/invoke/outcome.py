@@ -21,6 +21,8 @@ class Outcome(msgspec.Struct, gc=False, frozen=True):
     executed_version: bytes
     function_error: str | None = None
     log_tail: bytes | None = None
+    error_type: str | None = None
+    """Of a ``function_error``: ``Sandbox.Timedout``, ``Runtime.ExitError``, or what the function says."""
 
 
 DRY_RUN = Outcome(payload=b"", executed_version=b"")
@@ -57,13 +59,22 @@ def timed_out(request_id: str, timeout_seconds: float, iso_time: str) -> Fault:
     )
 
 
-def exited(request_id: str, end: ProcessExit) -> Fault:
-    """The runtime's process ended in the middle."""
-    error_type = "Runtime.OutOfMemory" if end.out_of_memory else "Runtime.ExitError"
+def exit_type(end: ProcessExit) -> str:
+    """The error's type where the runtime's process has ended in the middle."""
+    return "Runtime.OutOfMemory" if end.out_of_memory else "Runtime.ExitError"
+
+
+def exited(request_id: str, end: ProcessExit, error_type: str) -> Fault:
+    """The runtime's process ended in the middle, for a reason of ``error_type``."""
     if end.signal is None and end.code == 0 and not end.out_of_memory:
         text = "Runtime exited without providing a reason"
     else:
         text = f"Runtime exited with error: {end.describe()}"
+    return failed(request_id, error_type, text)
+
+
+def failed(request_id: str, error_type: str, text: str) -> Fault:
+    """Something else ended the environment."""
     return Fault(
         error_type=error_type,
         payload=_document(error_type, f"RequestId: {request_id} Error: {text}"),
@@ -74,6 +85,37 @@ def exited(request_id: str, end: ProcessExit) -> Fault:
 def reported(error_type: str, payload: bytes) -> Fault:
     """The runtime said itself what went wrong; its document goes to the caller as it is."""
     return Fault(error_type=error_type, payload=payload or _document(error_type, ""))
+
+
+class Failure(msgspec.Struct, gc=False, frozen=True):
+    """Why an environment is of no more use: what INIT_REPORT says of it, and the fault of an invocation in it."""
+
+    status: str
+    """error or timeout"""
+    error_type: str | None
+    fault_of: Callable[[str], Fault]
+    """Takes the invocation's request id."""
+
+
+def time_is_up(timeout_seconds: float, iso_time: str) -> Failure:
+    """See ``timed_out``."""
+    return Failure("timeout", None, lambda request_id: timed_out(request_id, timeout_seconds, iso_time))
+
+
+def runtime_exited(end: ProcessExit, fatal: str | None) -> Failure:
+    """The runtime's process has ended; ``fatal`` is the error that an extension has reported before."""
+    kind = fatal or exit_type(end)
+    return Failure("error", kind, lambda request_id: exited(request_id, end, kind))
+
+
+def process_failed(error_type: str, text: str) -> Failure:
+    """An extension has ended, or could not be started; ``text`` says how."""
+    return Failure("error", error_type, lambda request_id: failed(request_id, error_type, text))
+
+
+def init_reported(error_type: str, payload: bytes) -> Failure:
+    """The runtime says that it cannot initialise; its document goes to the caller as it is."""
+    return Failure("error", error_type, lambda _: reported(error_type, payload))
 
 
 def service_failure(message: str = "The service encountered an internal error.") -> ServiceError:

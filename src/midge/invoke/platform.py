@@ -13,6 +13,7 @@ from midge.invoke.watch import Watch
 from midge.model.limits import Limits
 from midge.observe.logs import LogWriter
 from midge.observe.metrics import Metrics
+from midge.observe.telemetry_buffer import TelemetryBudget
 from midge.sandbox.port import Sandbox
 from midge.tasks import TaskOwner
 
@@ -34,6 +35,7 @@ class Platform:
     session_secret: Callable[[str, str], str]
     """The secret access key for an access key id and a session token."""
     watch: Watch
+    telemetry_budget: TelemetryBudget
 
 
 class EnvironmentOwner(Protocol[_Environment_contra]):
@@ -63,8 +65,12 @@ class EnvironmentOwner(Protocol[_Environment_contra]):
         """It was ready and is not any more."""
         ...
 
-    def init_failed(self) -> Invocation | None:
-        """An invocation to which the failed initialisation is the answer, if one waits."""
+    def init_failed(self, environment: _Environment_contra) -> None:
+        """Its initialisation failed in its own time: whoever waited for it has another as a part of the invocation."""
+        ...
+
+    def give_up(self) -> Invocation | None:
+        """An invocation that cannot have an environment now, if one waits."""
         ...
 
     def invocation_ended(self, invocation: Invocation, seconds: float, *, error: bool, timed_out: bool) -> None:

@@ -25,6 +25,7 @@ _FAILED_BY_ITSELF = frozenset(
     {
         (EnvironmentState.RESET, EnvironmentState.INIT),
         (EnvironmentState.ENDED, EnvironmentState.INIT),
+        (EnvironmentState.RESET, EnvironmentState.READY),
         (EnvironmentState.ENDED, EnvironmentState.READY),
     }
 )
@@ -132,6 +133,11 @@ class EnvironmentPool:
         return [environment.state for environment in self._environments]
 
     @property
+    def lingering(self) -> bool:
+        """Whether extensions of some of its environments are being given time to end."""
+        return any(environment.lingering for environment in self._environments)
+
+    @property
     def frozen(self) -> int:
         """Environments that stand still until their next event."""
         return sum(environment.frozen for environment in self._environments)
@@ -144,6 +150,9 @@ class EnvironmentPool:
     # from its environments
 
     def environment_ready(self, environment: ExecutionEnvironment, *, first: bool) -> None:
+        if environment.bound is not None:
+            environment.run(environment.bound)
+            return
         if first:
             self._starting -= 1
             self._init_failed = False
@@ -166,7 +175,7 @@ class EnvironmentPool:
 
     def environment_left(self, environment: ExecutionEnvironment, before: EnvironmentState) -> None:
         if before is EnvironmentState.INIT:
-            self._starting -= 1
+            self._starting -= environment.bound is None
         elif before is EnvironmentState.ANSWERED:
             self._answered -= 1
         elif before is EnvironmentState.READY:
@@ -184,7 +193,12 @@ class EnvironmentPool:
         self._scale_out()
         self._settle()
 
-    def init_failed(self) -> Invocation | None:
+    def init_failed(self, environment: ExecutionEnvironment) -> None:
+        del environment
+        if self._waiting:
+            self._start_environment(bound=self._waiting.popleft())
+
+    def give_up(self) -> Invocation | None:
         return self._waiting.popleft() if self._waiting else None
 
     def invocation_ended(self, invocation: Invocation, seconds: float, *, error: bool, timed_out: bool) -> None:
@@ -239,13 +253,14 @@ class EnvironmentPool:
         else:
             self._arm_grace()
 
-    def _start_environment(self, *, provisioned: bool = False) -> None:
+    def _start_environment(self, *, provisioned: bool = False, bound: Invocation | None = None) -> None:
         environment = ExecutionEnvironment(
-            self._platform, self, self.version, self.task_root, self.layers_root, provisioned=provisioned
+            self._platform, self, self.version, self.task_root, self.layers_root, provisioned=provisioned, bound=bound
         )
         self._environments.add(environment)
-        self._starting += 1
-        self._metrics.cold_starts += not provisioned
+        if bound is None:
+            self._starting += 1
+            self._metrics.cold_starts += not provisioned
         self._platform.tasks.start(environment.start())
 
     def _settle(self) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import structlog
 
-from midge.clock import Timer
+from midge.clock import Timer, pause
 from midge.invoke.lifecycle import EnvironmentState
 from midge.invoke.platform import Platform
 from midge.invoke.pool import EnvironmentPool
@@ -13,6 +13,7 @@ from midge.sandbox.port import SandboxError
 
 _log = structlog.get_logger("midge.invoke")
 
+_LINGER_SECONDS = 0.01
 _STATE_LABELS = {state: f'state="{state.name.lower()}"' for state in EnvironmentState}
 
 
@@ -68,6 +69,8 @@ class EnvironmentPools:
             self._sweep.cancel()
         for pool in list(self._pools):
             pool.stop()
+        while any(pool.lingering for pool in self._pools):  # not for ever: the Shutdown phase has a limit
+            await pause(self._platform.clock, _LINGER_SECONDS)
         self._platform.watch.close()
         await self._platform.tasks.close()
 

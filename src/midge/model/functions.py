@@ -45,7 +45,7 @@ class Code:
     unzipped_bytes: int | None = None
     """Of all files together; None in records from before it was counted."""
     extensions: tuple[str, ...] = ()
-    """Names of the files in its directory ``extensions``: as a layer's, these would be started beside the runtime."""
+    """Names of the files in its directory ``extensions``: as a layer's, these are started beside the runtime."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,10 @@ class Limits:
     """At least this much of the account's stays with functions that have none reserved."""
     payload_bytes: int = 6 * MIB
     response_payload_bytes: int = 6 * MIB + 100
+    streamed_response_bytes: int = 200 * MIB
+    streamed_burst_bytes: int = 6 * MIB
+    """Of a streamed response, as fast as it comes; what follows goes at ``streamed_bytes_per_second``."""
+    streamed_bytes_per_second: int = 2 * MIB
     zip_inline_bytes: int = 50 * MIB
     package_unzipped_bytes: int = 250 * MIB
     code_storage_bytes: int = 75 * 1_024 * MIB
@@ -37,6 +41,19 @@ class Limits:
     event_source_filters: int = 5
     """On one event source mapping; AWS raises it to 10 on request."""
     init_seconds: float = 10.0
+    provisioned_init_seconds: float = 130.0
+    """For environments that are initialised before anybody calls: this, or the function's time-out if that is more."""
+    extensions: int = 10
+    """In one execution environment, internal and external together."""
+    shutdown_internal_seconds: float = 0.5
+    """For the runtime to end itself where there are only internal extensions."""
+    shutdown_runtime_seconds: float = 0.3
+    """Where there are external ones: the runtime's share of all the time, which follows."""
+    shutdown_seconds: float = 2.0
+    telemetry_items: int = 10_000
+    telemetry_bytes: int = 1_048_576
+    telemetry_timeout_ms: int = 30_000
+    """The most that a subscription may ask to have buffered: events, bytes of them, time."""
     files_per_environment: int = 1_024
     processes_per_environment: int = 1_024
 
@@ -134,6 +151,27 @@ class Limits:
     runtime_api_head_bytes: int = 32 * KIB
     runtime_api_error_bytes: int = 256 * KIB
     """An error document that a runtime posts."""
+    telemetry_path_bytes: int = 1_024
+    telemetry_line_bytes: int = 256 * KIB
+    """A longer line of output becomes several events."""
+    telemetry_early_events: int = 1_000
+    """Kept of an initialisation for those who subscribe during it; beyond it they are dropped and the drop is told."""
+    telemetry_early_bytes: int = 256 * KIB
+    """The same, of the output among them."""
+    telemetry_lines_per_second: int = 5_000
+    """Of one environment's output; beyond it lines are dropped, counted and told."""
+    telemetry_pending_bytes: int = 64 * MIB
+    """Of all environments, that wait for their sinks; beyond it events are dropped."""
+    telemetry_retry_seconds: float = 0.25
+    """Before the second attempt to deliver a batch; doubled for each further one, up to the longest."""
+    telemetry_longest_retry_seconds: float = 5.0
+    telemetry_reply_bytes: int = 64 * KIB
+    """The most that a sink may answer."""
+    streamed_prelude_bytes: int = 64 * KIB
+    """Status, headers and cookies before the body of a streamed answer at a function URL."""
+    broken_stream_grace_seconds: float = 0.25
+    """How long a streamed response that broke off waits for the news that its runtime has ended, which is the better
+    explanation."""
     next_request_grace_seconds: float = 0.025
     """How long an invocation waits for an environment that has answered and not yet asked for its next event, before
     it is given a new one; up to twice that where others waited before it."""

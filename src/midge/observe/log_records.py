@@ -44,13 +44,36 @@ class InitReport(msgspec.Struct, gc=False):
     """init or invoke"""
     status: str
     error_type: str | None
+    init_type: str = "on-demand"
+
+
+class ExtensionInit(msgspec.Struct, gc=False):
+    """How an extension stands at the end of an initialisation."""
+
+    time: float
+    name: str
+    state: str
+    events: tuple[str, ...]
+    error_type: str | None
+
+
+class Subscription(msgspec.Struct, gc=False):
+    """An extension has subscribed to telemetry, or to logs (``logs_api``)."""
+
+    time: float
+    name: str
+    state: str
+    types: tuple[str, ...]
+    logs_api: bool
 
 
 class Output(msgspec.Struct, gc=False):
-    """Bytes that the function wrote."""
+    """Bytes that the function wrote, or an extension."""
 
     time: float
     data: bytes
+    framed: bool = True
+    """There may be framed log messages in it."""
 
 
 class Note(msgspec.Struct, gc=False):
@@ -60,7 +83,7 @@ class Note(msgspec.Struct, gc=False):
     text: str
 
 
-Record = InvocationStart | InvocationEnd | InitReport | Output | Note
+Record = InvocationStart | InvocationEnd | InitReport | ExtensionInit | Subscription | Output | Note
 
 
 class LogStyle(msgspec.Struct, frozen=True):
@@ -119,7 +142,7 @@ def init_report_message(record: InitReport, style: LogStyle) -> str:
     milliseconds = record.init_seconds * 1000
     if style.json_format:
         details: dict[str, Any] = {
-            "initializationType": "on-demand",
+            "initializationType": record.init_type,
             "phase": record.phase,
             "status": record.status,
             "metrics": {"durationMs": round(milliseconds, 3)},
@@ -131,6 +154,31 @@ def init_report_message(record: InitReport, style: LogStyle) -> str:
     if record.error_type is not None and record.status == "error":
         line += f"\tError Type: {record.error_type}"
     return line + "\n"
+
+
+def extension_message(record: ExtensionInit, style: LogStyle) -> str | None:
+    """The line about an extension at the end of an initialisation; None where the system log level leaves it out."""
+    if style.json_format:
+        if not _kept("extension", style, succeeded=record.error_type is None):
+            return None
+        details: dict[str, Any] = {"name": record.name, "state": record.state, "events": list(record.events)}
+        if record.error_type is not None:
+            details["errorType"] = record.error_type
+        return _platform(record.time, "platform.extension", details)
+    line = f"EXTENSION\tName: {record.name}\tState: {record.state}\tEvents: [{', '.join(record.events)}]"
+    return line + (f"\tError Type: {record.error_type}\n" if record.error_type is not None else "\n")
+
+
+def subscription_message(record: Subscription, style: LogStyle) -> str | None:
+    """The line about a subscription to telemetry; None where the system log level leaves it out."""
+    if style.json_format:
+        if not _kept("telemetrySubscription", style):
+            return None
+        kind = "platform.logsSubscription" if record.logs_api else "platform.telemetrySubscription"
+        return _platform(record.time, kind, {"name": record.name, "state": record.state, "types": list(record.types)})
+    types = ", ".join(name.capitalize() for name in record.types)
+    word = "LOGS" if record.logs_api else "TELEMETRY"
+    return f"{word}\tName: {record.name}\tState: {record.state}\tTypes: [{types}]\n"
 
 
 def _end_json(record: InvocationEnd, style: LogStyle) -> list[str]:
@@ -156,7 +204,13 @@ def _end_json(record: InvocationEnd, style: LogStyle) -> list[str]:
 
 
 _SYSTEM_LEVELS = {"DEBUG": 2, "INFO": 3, "WARN": 4}
-_EVENT_LEVELS = {"start": "INFO", "runtimeDone": "DEBUG", "report": "INFO"}
+_EVENT_LEVELS = {
+    "start": "INFO",
+    "runtimeDone": "DEBUG",
+    "report": "INFO",
+    "extension": "INFO",
+    "telemetrySubscription": "INFO",
+}
 """Of platform events that tell of a success; all that tell of a failure are WARN."""
 
 

@@ -11,17 +11,21 @@ from midge.log_store.blocks import BlockTimes, encode_event, pieces
 from midge.observe.log_frames import Frame, FrameSplitter
 from midge.observe.log_levels import INFO, LEVELS, printed
 from midge.observe.log_records import (
+    ExtensionInit,
     InitReport,
     InvocationEnd,
     InvocationStart,
     LogStyle,
     Output,
     Record,
+    Subscription,
     billed_ms,
     end_messages,
+    extension_message,
     init_report_message,
     megabytes,
     start_message,
+    subscription_message,
 )
 
 _OWN_TIME_MS = 15 * 60 * 1000
@@ -102,7 +106,7 @@ class StreamRenderer:
         """The same for one record that is not in one piece yet."""
         now_ms = int(record.time * 1000)
         if isinstance(record, Output):
-            for part in self._frames.feed(record.data):
+            for part in self._frames.feed(record.data) if record.framed else [record.data]:
                 self._part(part, now_ms, events, times)
             return
         self._rest(now_ms, events, times)
@@ -112,15 +116,21 @@ class StreamRenderer:
             events.append(encode_event(now_ms, message))
 
     def _messages(self, record: Record) -> list[str]:
-        if isinstance(record, InvocationStart):
-            message = start_message(record, self._style)
-            return [] if message is None else [message]
         if isinstance(record, InvocationEnd):
             return end_messages(record, self._style)
-        if isinstance(record, InitReport):
-            return [init_report_message(record, self._style)]
-        assert not isinstance(record, Output)
-        return [record.text]
+        message: str | None
+        if isinstance(record, InvocationStart):
+            message = start_message(record, self._style)
+        elif isinstance(record, InitReport):
+            message = init_report_message(record, self._style)
+        elif isinstance(record, ExtensionInit):
+            message = extension_message(record, self._style)
+        elif isinstance(record, Subscription):
+            message = subscription_message(record, self._style)
+        else:
+            assert not isinstance(record, Output)
+            message = record.text
+        return [] if message is None else [message]
 
     def _part(self, part: bytes | Frame, now_ms: int, events: list[bytes], times: BlockTimes) -> None:
         if isinstance(part, Frame):

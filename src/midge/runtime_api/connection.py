@@ -4,8 +4,9 @@ Everything that comes in is written by function code and is treated as hostile: 
 connections are bounded, whatever breaks the rules ends the connection. Bodies are passed on as bytes.
 A 202 that is followed, in the same segment, by a GET /next that hangs is kept back and written together with the
 event: the runtime that sends both at once is not waiting for the first, and would be woken twice.
-A streamed response (``Lambda-Runtime-Function-Response-Mode: streaming``) is collected and passed on whole.
-Source: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
+A streamed response (``Lambda-Runtime-Function-Response-Mode: streaming``) is passed on as it comes where the caller
+takes it so, else collected like any other; an error that ends it stands in the headers behind it.
+Source: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html and runtimes-custom.html
 """
 
 import asyncio
@@ -17,13 +18,16 @@ import httptools
 
 from midge.model.limits import Limits
 from midge.runtime_api import replies
-from midge.runtime_api.session import RuntimeSession
+from midge.runtime_api.extension_calls import PREFIXES, ExtensionCalls
+from midge.runtime_api.session import RuntimeSession, StreamTaker
 
 _NEXT = b"/2018-06-01/runtime/invocation/next"
 _INVOCATION = b"/2018-06-01/runtime/invocation/"
 _INIT_ERROR = b"/2018-06-01/runtime/init/error"
 _ID_END = len(_INVOCATION) + 36
 _ACCEPTED = replies.ACCEPTED
+_HEADERS = 32
+"""Kept of a request to another API than the Runtime API."""
 _JOINED_BYTES = 64 * 1024
 """Up to this size head and body are joined into one buffer; above it the copy costs more than a second buffer."""
 
@@ -35,7 +39,10 @@ class RuntimeConnection(asyncio.Protocol):
         "_body",
         "_body_limit",
         "_body_size",
+        "_content_type",
+        "_extensions",
         "_hanging",
+        "_headers",
         "_held",
         "_in_message",
         "_limits",
@@ -43,13 +50,17 @@ class RuntimeConnection(asyncio.Protocol):
         "_received",
         "_refused",
         "_session",
+        "_stream",
         "_trailers",
         "_transport",
         "_url",
     )  # fmt: skip
 
-    def __init__(self, session: RuntimeSession, limits: Limits) -> None:
+    def __init__(self, session: RuntimeSession, limits: Limits, extensions: ExtensionCalls | None = None) -> None:
+        """``extensions`` answers what is not the Runtime API's."""
         self._session = session
+        self._extensions = extensions
+        self._headers: dict[bytes, bytes] | None = None
         self._limits = limits
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpRequestParser(self)
@@ -63,6 +74,8 @@ class RuntimeConnection(asyncio.Protocol):
         self._body_limit = 0
         self._refused = False
         self._trailers: dict[bytes, bytes] | None = None
+        self._content_type = b""
+        self._stream: StreamTaker | None = None
 
     # asyncio's side
 
@@ -78,7 +91,13 @@ class RuntimeConnection(asyncio.Protocol):
         del exc
         self._session.connections -= 1
         self._transport = None
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        self._break_off()
         self._session.hang_up(self)
+        if self._extensions is not None:
+            self._extensions.hang_up(self)
 
     def data_received(self, data: bytes) -> None:
         if self._transport is None:
@@ -93,6 +112,10 @@ class RuntimeConnection(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._end(replies.BAD_REQUEST)
             return
+        if self._in_message and not self._body_size and self._received > self._limits.runtime_api_head_bytes:
+            # Checked behind the parser: a large segment may hold a body.
+            self._end(replies.HEAD_TOO_LARGE)
+            return
         if self._held and not self._hanging:
             self._write_held()
 
@@ -106,12 +129,10 @@ class RuntimeConnection(asyncio.Protocol):
         limits = self._limits
         self._received += size
         if self._body_size:
-            if self._received > 4 * limits.response_payload_bytes:
+            taken = limits.response_payload_bytes if self._stream is None else limits.streamed_response_bytes
+            if self._received > 4 * taken:
                 self._end(b"")
                 return False
-        elif self._received > limits.runtime_api_head_bytes:
-            self._end(replies.HEAD_TOO_LARGE)
-            return False
         return True
 
     # the session's side
@@ -136,30 +157,44 @@ class RuntimeConnection(asyncio.Protocol):
         self._received = self._body_size = 0
         if self._refused or self._trailers is not None:
             self._refused = False
-            self._trailers = None
+            self._trailers = self._headers = None
+            self._content_type = b""
 
     def on_url(self, url: bytes) -> None:
         self._url = self._url + url if self._url else url
+        if self._url.startswith(PREFIXES):
+            self._headers = {}
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if len(name) == 6:
             if name.lower() == b"expect" and value.lower() == b"100-continue" and self._transport is not None:
                 self._transport.write(self._held + replies.CONTINUE)
                 self._held = b""
+        elif len(name) == 12:
+            if name.lower() == b"content-type":
+                self._content_type = value
         elif len(name) > 33 and (name := name.lower()).startswith(b"lambda-runtime-function-"):
             if self._trailers is None:
                 self._trailers = {}
             if len(self._trailers) < 8:
                 self._trailers[name] = value
+        elif self._headers is not None and len(self._headers) < _HEADERS:
+            self._headers[name.lower()] = value
 
     def on_body(self, body: bytes) -> None:
         if not self._body_size:
+            if self._trailers is not None and self._begin_stream():
+                self._take(body)
+                return
             limits, response = self._limits, self._url.endswith(b"/response")
             self._body_limit = limits.response_payload_bytes if response else limits.runtime_api_error_bytes
             if len(body) <= self._body_limit:
                 self._body_size = len(body)
                 self._body = body
                 return
+        elif self._stream is not None:
+            self._take(body)
+            return
         self._body_size += len(body)
         if self._body_size > self._body_limit:
             self._overflow()
@@ -176,11 +211,17 @@ class RuntimeConnection(asyncio.Protocol):
             return
         if self._refused:
             return
+        if self._stream is not None:
+            self._end_stream()
+            return
         url, body = self._url, self._body
         if url == _NEXT:
             self._next()
             return
         self._body = b""
+        if self._headers is not None:
+            self._call_of_extension(url, body if isinstance(body, bytes) else b"".join(body))
+            return
         reply = self._post(url, body if isinstance(body, bytes) else b"".join(body))
         self._held += _ACCEPTED if reply is None else reply
 
@@ -195,6 +236,18 @@ class RuntimeConnection(asyncio.Protocol):
         if refused is not None:
             self._hanging = False
             self._held += refused
+
+    def _call_of_extension(self, url: bytes, body: bytes) -> None:
+        headers, self._headers = self._headers, None
+        if self._extensions is None or headers is None:
+            self._held += replies.NOT_FOUND
+            return
+        # Before it asks: an event that has waited for this extension is there at once.
+        self._hanging = True
+        reply = self._extensions.handle(self, self._parser.get_method(), url, headers, body)
+        if reply is not None:
+            self._hanging = False
+            self._held += reply
 
     def _post(self, url: bytes, body: bytes) -> bytes | None:
         invocation = url.startswith(_INVOCATION)
@@ -212,6 +265,55 @@ class RuntimeConnection(asyncio.Protocol):
         if action == b"/error":
             return self._session.error(request_id, self._error_type(), body)
         return replies.INVALID_REQUEST_ID if url.endswith((b"/response", b"/error")) else replies.NOT_FOUND
+
+    # streamed responses
+
+    def _begin_stream(self) -> bool:
+        """Whether the response that begins is streamed, and taken so."""
+        url = self._url
+        streaming = (self._trailers or {}).get(b"lambda-runtime-function-response-mode", b"").lower() == b"streaming"
+        if not streaming or not url.startswith(_INVOCATION) or url[_ID_END:] != b"/response":
+            return False
+        if self._parser.get_method() != b"POST" or self._transport is None:
+            return False
+        self._body_limit = self._limits.streamed_response_bytes
+        self._stream = self._session.stream(url[len(_INVOCATION) : _ID_END], self._content_type, self)
+        return self._stream is not None
+
+    def _take(self, data: bytes) -> None:
+        """Pass on a part of the stream; what is above the limit ends the invocation and is thrown away as it comes."""
+        self._body_size += len(data)
+        if self._stream is None or self._refused:
+            return
+        if self._body_size > self._body_limit:
+            self._refused = True
+            self._stream = None
+            self._session.fail_stream("Function.ResponseSizeTooLarge", response_too_large(self._body_limit))
+            self._held += replies.too_large(self._body_limit)
+        else:
+            self._stream.feed(data)
+
+    def _end_stream(self) -> None:
+        self._stream = None
+        if self._trailers is not None and b"lambda-runtime-function-error-type" in self._trailers:
+            self._session.fail_stream(self._error_type(), self._error_body())
+        else:
+            self._session.end_stream()
+        self._held += _ACCEPTED
+
+    def pause_reading(self) -> None:
+        """Let the runtime wait with the next part."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if self._transport is not None:
+            self._transport.resume_reading()
+
+    def _break_off(self) -> None:
+        if self._stream is not None:
+            self._stream = None
+            self._session.break_off_stream()
 
     def _error_type(self) -> str:
         given = (self._trailers or {}).get(b"lambda-runtime-function-error-type", b"")
@@ -245,7 +347,7 @@ class RuntimeConnection(asyncio.Protocol):
             transport.write(self._held + last)
             self._held = b""
             transport.close()
-            self._session.hang_up(self)
+            self._hang_up()
 
 
 def response_too_large(limit_bytes: int) -> bytes:

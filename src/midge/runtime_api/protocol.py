@@ -24,10 +24,12 @@ class RuntimeState(IntEnum):
     """It has answered with an error and not asked again."""
     INIT_ERROR = 5
     """It has reported that it cannot initialise; nothing more is expected of it."""
+    STREAMING = 6
+    """It has begun to answer, part by part."""
 
 
 class Call(IntEnum):
-    """What moves it: four calls of the runtime, and two events on our side."""
+    """What moves it: four calls of the runtime, and events on our side."""
 
     NEXT = 0
     RESPONSE = 1
@@ -37,6 +39,12 @@ class Call(IntEnum):
     """An event is handed to the hanging GET /next."""
     HANG_UP = 5
     """The connection whose GET /next hung is gone."""
+    STREAM = 6
+    """The first part of a streamed response has come."""
+    STREAM_END = 7
+    """It has come to its end."""
+    STREAM_ERROR = 8
+    """It has broken off, or ended with an error."""
 
 
 _S, _C = RuntimeState, Call
@@ -47,6 +55,9 @@ _ALLOWED: dict[tuple[RuntimeState, Call], RuntimeState] = {
     (_S.READY, _C.HANG_UP): _S.RESPONSE_SENT,
     (_S.RUNNING, _C.RESPONSE): _S.RESPONSE_SENT,
     (_S.RUNNING, _C.ERROR): _S.ERROR_SENT,
+    (_S.RUNNING, _C.STREAM): _S.STREAMING,
+    (_S.STREAMING, _C.STREAM_END): _S.RESPONSE_SENT,
+    (_S.STREAMING, _C.STREAM_ERROR): _S.ERROR_SENT,
     (_S.RESPONSE_SENT, _C.NEXT): _S.READY,
     (_S.ERROR_SENT, _C.NEXT): _S.READY,
 }
@@ -55,7 +66,7 @@ TABLE: tuple[tuple[RuntimeState | None, ...], ...] = tuple(
 )
 """``TABLE[state][call]`` is the state that follows, or None where the call is refused."""
 
-STATE_NAMES = ("Started", "Ready", "Running", "ResponseSent", "ResponseSent", "InitError")
+STATE_NAMES = ("Started", "Ready", "Running", "ResponseSent", "ResponseSent", "InitError", "InvocationResponse")
 _AIMS = {
     Call.NEXT: "Ready",
     Call.RESPONSE: "InvocationResponse",

@@ -5,20 +5,30 @@ Source: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 """
 
 import json
+from collections.abc import Mapping
 
-_REASONS = {202: "Accepted", 400: "Bad Request", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
+_REASONS = {200: "OK", 202: "Accepted", 400: "Bad Request", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
             413: "Payload Too Large", 429: "Too Many Requests", 431: "Request Header Fields Too Large"}  # fmt: skip
 
 
-def reply(status: int, document: dict[str, str], *, close: bool = False) -> bytes:
-    """A whole HTTP response with ``document`` as its JSON body; ``close`` says that the connection ends after it."""
-    body = json.dumps(document, separators=(",", ":")).encode() + b"\n"
-    connection = "Connection: close\r\n" if close else ""
+def encoded(status: int, body: bytes, *, headers: Mapping[str, str] | None = None, close: bool = False) -> bytes:
+    """A whole HTTP response with a JSON document as its body; ``close`` says that the connection ends after it."""
+    more = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
+    if close:
+        more += "Connection: close\r\n"
     head = (
-        f"HTTP/1.1 {status} {_REASONS[status]}\r\nContent-Type: application/json\r\n{connection}"
+        f"HTTP/1.1 {status} {_REASONS[status]}\r\nContent-Type: application/json\r\n{more}"
         f"Content-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
+
+
+def reply(
+    status: int, document: Mapping[str, object] | str, *, headers: Mapping[str, str] | None = None, close: bool = False
+) -> bytes:
+    """The same of a document that is not JSON yet."""
+    body = json.dumps(document, separators=(",", ":")).encode() + b"\n"
+    return encoded(status, body, headers=headers, close=close)
 
 
 def error(status: int, kind: str, message: str, *, close: bool = False) -> bytes:
@@ -26,6 +36,7 @@ def error(status: int, kind: str, message: str, *, close: bool = False) -> bytes
     return reply(status, {"errorMessage": message, "errorType": kind}, close=close)
 
 
+OK = reply(200, "OK")
 ACCEPTED = reply(202, {"status": "OK"})
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 INVALID_REQUEST_ID = error(400, "InvalidRequestID", "Invalid request ID")

@@ -12,6 +12,26 @@ from midge.runtime_api.protocol import TABLE, Call, RuntimeState, refusal
 _READY, _RUNNING = RuntimeState.READY, RuntimeState.RUNNING
 _NEXT, _RESPONSE, _ERROR, _INIT_ERROR = Call.NEXT, Call.RESPONSE, Call.ERROR, Call.INIT_ERROR
 
+_TRUNCATED = (
+    b'{"errorType":"Runtime.TruncatedResponse","errorMessage":"The response stream was closed before it was complete."}'
+)
+
+
+class StreamSource(Protocol):
+    """The connection that a streamed response comes over."""
+
+    def pause_reading(self) -> None:
+        """Let the runtime wait with the next part."""
+        ...
+
+    def resume_reading(self) -> None: ...
+
+
+class StreamTaker(Protocol):
+    """Takes the parts of a streamed response."""
+
+    def feed(self, data: bytes) -> None: ...
+
 
 class RuntimeOwner(Protocol):
     """Who hears what a runtime does: the execution environment."""
@@ -32,6 +52,17 @@ class RuntimeOwner(Protocol):
         """The runtime cannot initialise."""
         ...
 
+    def runtime_streams(self, content_type: bytes, source: StreamSource) -> StreamTaker | None:
+        """The open invocation is being answered part by part: who takes them? None if they are to be collected.
+
+        The end is told by ``runtime_responded`` or ``runtime_failed``.
+        """
+        ...
+
+    def runtime_broke_off(self) -> None:
+        """The connection of a streamed response is gone; ``RuntimeSession.give_up_stream`` is to be called soon."""
+        ...
+
     def runtime_gone(self) -> None:
         """The connection whose GET /next hung is closed: no event can be sent until the runtime asks again."""
         ...
@@ -46,7 +77,7 @@ class EventSink(Protocol):
 class RuntimeSession:
     """State of one runtime. The calls return the reply to write, or None when the reply is the usual one."""
 
-    __slots__ = ("connections", "owner", "request_id", "state", "waiting")
+    __slots__ = ("broken_off", "connections", "owner", "request_id", "state", "waiting")
 
     def __init__(self, owner: RuntimeOwner) -> None:
         self.owner = owner
@@ -54,9 +85,13 @@ class RuntimeSession:
         self.request_id: bytes | None = None
         self.waiting: EventSink | None = None
         self.connections = 0
+        self.broken_off = False
+        """The connection of a streamed response is gone, and nobody has been told yet how the invocation ended."""
 
     def next(self, connection: EventSink) -> bytes | None:
         """GET /next: None means that the reply is an event, later, through ``connection``."""
+        if self.broken_off:
+            self.give_up_stream()
         state = TABLE[self.state][_NEXT]
         if state is None:
             return self._refuse(_NEXT)
@@ -88,6 +123,45 @@ class RuntimeSession:
         if refused is None:
             self.owner.runtime_failed(error_type, payload)
         return refused
+
+    def stream(self, request_id: bytes, content_type: bytes, source: StreamSource) -> StreamTaker | None:
+        """The first part of a streamed POST /response: who takes it and what follows.
+
+        None if the response is to be collected and given to ``response``, which also refuses what is out of turn.
+        """
+        state = TABLE[self.state][Call.STREAM]
+        if state is None or request_id != self.request_id:
+            return None
+        taker = self.owner.runtime_streams(content_type, source)
+        if taker is not None:
+            self.state = state
+        return taker
+
+    def end_stream(self) -> None:
+        """A response that ``stream`` has begun is complete."""
+        self._leave_stream(Call.STREAM_END)
+        self.owner.runtime_responded(b"")
+
+    def fail_stream(self, error_type: str, payload: bytes) -> None:
+        """A response that ``stream`` has begun has ended with an error."""
+        self._leave_stream(Call.STREAM_ERROR)
+        self.owner.runtime_failed(error_type, payload)
+
+    def break_off_stream(self) -> None:
+        """The connection of a response that ``stream`` has begun is gone. Perhaps the runtime is, and says soon why."""
+        self.broken_off = True
+        self.owner.runtime_broke_off()
+
+    def give_up_stream(self) -> None:
+        """If a stream has broken off, end its invocation."""
+        if self.broken_off:
+            self.broken_off = False
+            self.fail_stream("Runtime.TruncatedResponse", _TRUNCATED)
+
+    def _leave_stream(self, call: Call) -> None:
+        state = TABLE[self.state][call]
+        assert state is not None
+        self.state = state
 
     def init_error(self, error_type: str, payload: bytes) -> bytes | None:
         """POST /init/error: None means accepted."""

@@ -12,11 +12,13 @@ import select
 import signal
 import socket
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from midge.sandbox import mounts
 from midge.sandbox.cgroups.port import Cgroup
-from midge.sandbox.port import ProcessExit, SandboxError, StartRequest
+from midge.sandbox.inside import kernel
+from midge.sandbox.port import ExtensionProcesses, ProcessExit, SandboxError, StartRequest
 
 _MESSAGE_BYTES = 4096
 _OUTPUT_BYTES = 65536
@@ -39,6 +41,8 @@ class Cell:
         self.output = -1
         self.pid_descriptor = -1
         """Of its init."""
+        self.runtime_descriptor = -1
+        """Of its runtime's process, once it has one."""
         self.runtime_api: Callable[[], asyncio.Protocol] = asyncio.Protocol
         self._endpoint = endpoint
         self._servers: list[asyncio.Server] = []
@@ -58,11 +62,12 @@ class Cell:
             await readable
         finally:
             loop.remove_reader(self.control.fileno())
-        message, descriptors, _, _ = socket.recv_fds(self.control, _MESSAGE_BYTES, 4)
+        message, descriptors, _, _ = socket.recv_fds(self.control, _MESSAGE_BYTES, 5)
         if len(descriptors) < 4:
             raise SandboxError(f"an environment could not be prepared: {message.decode() or 'it ended'}")
         api, endpoint = (socket.socket(fileno=descriptor) for descriptor in descriptors[:2])
-        self.output, output_end = descriptors[2:]
+        self.output, output_end = descriptors[2:4]
+        self.runtime_descriptor = descriptors[4] if len(descriptors) > 4 else -1
         self.for_runtime.insert(1, output_end)
         os.set_blocking(self.output, False)
         self._servers.append(await loop.create_server(lambda: self.runtime_api(), sock=api))  # noqa: PLW0108 (replaced later)
@@ -74,6 +79,23 @@ class Cell:
         poll = select.poll()
         poll.register(self.pid_descriptor, select.POLLIN)
         return bool(poll.poll(0))
+
+    def signal_runtime(self, number: int) -> None:
+        """Send its runtime's process a signal, if it has not ended."""
+        if self.runtime_descriptor >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.runtime_descriptor, number)
+
+    async def open_socket(self) -> socket.socket:
+        """A socket in its network namespace. Raises OSError."""
+        # A thread of its own: it cannot come back from there where midge is no root outside, and a thread that is
+        # used again would make other environments' sockets there.
+        descriptor = os.dup(self.pid_descriptor)
+        try:
+            with ThreadPoolExecutor(1, "namespace") as thread:
+                return await asyncio.get_running_loop().run_in_executor(thread, _socket_in, descriptor)
+        finally:
+            os.close(descriptor)
 
     def let_go(self) -> None:
         """Close what the runtime has by now: so the end of its environment shows."""
@@ -99,12 +121,20 @@ class Cell:
         self.kill()
         for server in self._servers:
             server.close()
-        for descriptor in (self.output, self.pid_descriptor):
+        for descriptor in (self.output, self.pid_descriptor, self.runtime_descriptor):
             if descriptor >= 0:
                 os.close(descriptor)
-        self.output = self.pid_descriptor = -1
+        self.output = self.pid_descriptor = self.runtime_descriptor = -1
         self.let_go()
         self.control.close()
+
+
+def _socket_in(pid_descriptor: int) -> socket.socket:
+    """In a thread that does nothing else: a non-blocking TCP socket of a process's network namespace."""
+    kernel.setns(pid_descriptor, kernel.CLONE_NEWNET)
+    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    made.setblocking(False)
+    return made
 
 
 def _resolve(future: asyncio.Future[None]) -> None:
@@ -121,6 +151,7 @@ class NamespacedEnvironment:
         self._on_ended = on_ended
         self._exit: ProcessExit | None = None
         self._ended = False
+        self._extensions_output = -1
         self._loop = asyncio.get_running_loop()
         cell.runtime_api = request.runtime_api
         cell.on_runtime_ended = self._on_runtime_ended
@@ -132,7 +163,35 @@ class NamespacedEnvironment:
         self.cell.cgroup.limit_memory(self._request.memory_size_mb)
         with mounts.open_packages(self._request.roots()) as packages:
             message = b"%b\n%b\n" % (json.dumps(place).encode(), json.dumps(assignment).encode())
-            socket.send_fds(self.cell.control, [message], packages)
+            beside = [] if self._request.extensions is None else [self._open_extensions_output()]
+            try:
+                socket.send_fds(self.cell.control, [message], [*packages, *beside])
+            finally:
+                for descriptor in beside:
+                    os.close(descriptor)
+
+    def _open_extensions_output(self) -> int:
+        """Listen to what extensions write; returns their end."""
+        self._extensions_output, theirs = os.pipe()
+        os.set_blocking(self._extensions_output, False)
+        self._loop.add_reader(self._extensions_output, self._on_extensions_output)
+        return theirs
+
+    def _on_extensions_output(self) -> None:
+        try:
+            data = os.read(self._extensions_output, _OUTPUT_BYTES)
+        except BlockingIOError:
+            return
+        if data and self._request.extensions is not None:
+            self._request.extensions.on_output(data)
+        else:
+            self._close_extensions_output()
+
+    def _close_extensions_output(self) -> None:
+        if self._extensions_output >= 0:
+            self._loop.remove_reader(self._extensions_output)
+            os.close(self._extensions_output)
+            self._extensions_output = -1
 
     def _on_output(self) -> None:
         try:
@@ -162,8 +221,32 @@ class NamespacedEnvironment:
             return
         except ConnectionError:
             message = b""
+        if self._request.extensions is not None and message:
+            self._on_process(self._request.extensions, message)
+            return
         self._exit = self._exit or _exit_of(message)
         self._end()
+
+    def _on_process(self, extensions: ExtensionProcesses, message: bytes) -> None:
+        """Told by init: a process beside which others go on has ended, or has not begun."""
+        try:
+            report = json.loads(message)
+            name = report.get("extension")
+            errno = report.get("errno")
+        except (ValueError, AttributeError):
+            self.kill()
+            return
+        ended = _exit_of(message)
+        if name in extensions.names and isinstance(errno, int):
+            extensions.on_launch_failed(name, errno)
+        elif ended is None or (name is not None and name not in extensions.names):
+            self.kill()  # it makes no sense: taken for a crash
+        elif name is not None:
+            extensions.on_ended(name, ended)
+        else:
+            ended = ProcessExit(code=ended.code, signal=ended.signal, out_of_memory=self.cell.cgroup.out_of_memory())
+            self._exit = ended
+            extensions.on_runtime_ended(ended)
 
     def _on_runtime_ended(self, end: dict[str, Any]) -> None:
         """Told by the zygote that forked it; its init, and all that it left behind, go now."""
@@ -173,6 +256,7 @@ class NamespacedEnvironment:
     def abandon(self) -> None:
         """It could not be given its function: nothing more is told of it."""
         self._ended = True
+        self._close_extensions_output()
         self._loop.remove_reader(self.cell.control.fileno())
         self._loop.remove_reader(self.cell.output)
 
@@ -205,6 +289,19 @@ class NamespacedEnvironment:
 
     def kill(self) -> None:
         self.cell.kill()
+
+    def start_runtime(self) -> None:
+        if self._request.extensions is not None and not self._ended:
+            with contextlib.suppress(ConnectionError, BlockingIOError):  # it has ended: that is told otherwise
+                self.cell.control.send(b'{"run": true}')
+
+    def signal_runtime(self, number: int) -> None:
+        self.cell.signal_runtime(number)
+
+    async def open_socket(self) -> socket.socket:
+        if self._ended:
+            raise ConnectionResetError("the environment has ended")
+        return await self.cell.open_socket()
 
     def memory_peak_bytes(self) -> int | None:
         return self.cell.cgroup.memory_peak_bytes()

@@ -6,12 +6,17 @@ inside a call that a real socket would have put between two.
 """
 
 import asyncio
+import base64
+import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from signal import SIGKILL
+from typing import Any
 
 import httptools
 
+from midge.sandbox.fake_extension import FakeExtension, MemoryTransport, OnExtensionEvent, Reply, ignore_event
 from midge.sandbox.port import ProcessExit, SandboxError, StartRequest
 
 _PATH = "/2018-06-01/runtime"
@@ -24,38 +29,6 @@ class Event:
     request_id: str
     headers: Mapping[str, str]
     payload: bytes
-
-
-@dataclass(slots=True)
-class _Reply:
-    status: int = 0
-    headers: dict[str, str] = field(default_factory=dict[str, str])
-    body: bytes = b""
-
-
-class _MemoryTransport(asyncio.Transport):
-    """The server's end of a connection without a socket."""
-
-    def __init__(self, receive: Callable[[bytes], None], lost: Callable[[], None]) -> None:
-        super().__init__()
-        self._receive = receive
-        self._lost = lost
-        self._closing = False
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        if not self._closing:
-            asyncio.get_running_loop().call_soon(self._receive, bytes(data))
-
-    def is_closing(self) -> bool:
-        return self._closing
-
-    def close(self) -> None:
-        if not self._closing:
-            self._closing = True
-            asyncio.get_running_loop().call_soon(self._lost)
-
-    def abort(self) -> None:
-        self.close()
 
 
 class FakeRuntime:
@@ -72,14 +45,21 @@ class FakeRuntime:
         self.frozen = False
         self.cpu_held = False
         self.ended = False
+        self.started = False
+        """Whether the runtime itself has been let go."""
+        self.runtime_ended = False
+        self.signals: list[int] = []
+        """Those that the runtime was sent."""
+        self.extensions: list[FakeExtension] = []
+        self.on_started: Callable[[], None] = lambda: None
         self.memory_bytes: int | None = 34 * 1024 * 1024
         self._on_event = on_event
         self._ends_when_killed = ends_when_killed
         self._undrained = b""
         self._connection: asyncio.Protocol | None = None
-        self._transport: _MemoryTransport | None = None
+        self._transport: MemoryTransport | None = None
         self._parser = httptools.HttpResponseParser(self)
-        self._reply = _Reply()
+        self._reply = Reply()
 
     # what a runtime does
 
@@ -88,7 +68,7 @@ class FakeRuntime:
         connection = self._connection
         if connection is None:
             connection = self._connection = self.request.runtime_api()
-            self._transport = _MemoryTransport(self._receive, self.disconnect)
+            self._transport = MemoryTransport(self._receive, self.disconnect)
             self._parser = httptools.HttpResponseParser(self)
             connection.connection_made(self._transport)
         connection.data_received(data)
@@ -102,6 +82,33 @@ class FakeRuntime:
         request_id = request_id or self.events[-1].request_id
         following = _request("GET", f"{_PATH}/invocation/next") if then_next else b""
         self.send(_request("POST", f"{_PATH}/invocation/{request_id}/response", payload) + following)
+
+    def stream(self, *parts: bytes, content_type: str = "application/octet-stream") -> None:
+        """Begin to answer the event received last part by part."""
+        head = f"POST {_PATH}/invocation/{self.events[-1].request_id}/response HTTP/1.1\r\nHost: 127.0.0.1:9001\r\n"
+        head += f"Lambda-Runtime-Function-Response-Mode: streaming\r\nContent-Type: {content_type}\r\n"
+        self.send(head.encode() + b"Transfer-Encoding: chunked\r\n\r\n")
+        self.stream_on(*parts)
+
+    def stream_on(self, *parts: bytes) -> None:
+        """Send further parts, none of them empty."""
+        for part in parts:
+            self.send(b"%x\r\n%b\r\n" % (len(part), part))
+
+    def end_stream(self, error_type: str = "", payload: bytes = b"", *, then_next: bool = False) -> None:
+        """End the answer, with an error in the trailers if one is given."""
+        trailers = ""
+        if error_type:
+            document = base64.b64encode(payload).decode()
+            trailers = f"Lambda-Runtime-Function-Error-Type: {error_type}\r\n"
+            trailers += f"Lambda-Runtime-Function-Error-Body: {document}\r\n"
+        following = _request("GET", f"{_PATH}/invocation/next") if then_next else b""
+        self.send(f"0\r\n{trailers}\r\n".encode() + following)
+
+    @property
+    def held_back(self) -> bool:
+        """Whether the platform lets it wait with what it sends."""
+        return self._transport is not None and self._transport.paused
 
     def fail(self, error_type: str, payload: bytes) -> None:
         """Answer the event received last with an error."""
@@ -127,12 +134,23 @@ class FakeRuntime:
         """Write to stdout; the platform reads it only when it drains."""
         self._undrained += data
 
+    def exit_runtime(self, code: int = 0, signal: int | None = None, *, out_of_memory: bool = False) -> None:
+        """End the runtime's process beside extensions that go on."""
+        assert self.request.extensions is not None
+        if not self.runtime_ended:
+            self.runtime_ended = True
+            end = ProcessExit(code=code, signal=signal, out_of_memory=out_of_memory)
+            self.request.extensions.on_runtime_ended(end)
+            self.disconnect()
+
     def exit(self, code: int = 0, signal: int | None = None, *, out_of_memory: bool = False) -> None:
-        """End the process."""
+        """End all of it."""
         if self.ended:
             return
         self.drain_output()
         self.ended = True
+        for extension in self.extensions:
+            extension.ended = True
         self.request.on_exit(ProcessExit(code=code, signal=signal, out_of_memory=out_of_memory))
         self.disconnect()
 
@@ -160,13 +178,32 @@ class FakeRuntime:
         if not self.ended and self._ends_when_killed:
             asyncio.get_running_loop().call_soon(self.exit, 0, 9)
 
+    def start_runtime(self) -> None:
+        if not self.started:
+            self.started = True
+            asyncio.get_running_loop().call_soon(self._begin)
+
+    def _begin(self) -> None:
+        if not self.ended:
+            self.on_started()
+
+    def signal_runtime(self, number: int) -> None:
+        self.signals.append(number)
+        if number == SIGKILL:
+            asyncio.get_running_loop().call_soon(self.exit_runtime, 0, SIGKILL)
+
+    async def open_socket(self) -> socket.socket:
+        made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        made.setblocking(False)
+        return made
+
     def memory_peak_bytes(self) -> int | None:
         return self.memory_bytes
 
     # httptools
 
     def on_message_begin(self) -> None:
-        self._reply = _Reply()
+        self._reply = Reply()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._reply.headers[name.decode().lower()] = value.decode()
@@ -229,6 +266,9 @@ class FakeSandbox:
         """While true, no environment can be started."""
         self.ends_when_killed = True
         """While false, a killed process goes on until the test ends it, as one that the kernel is slow to end."""
+        self.on_extension_start: Callable[[FakeExtension], None] = FakeExtension.register
+        self.on_extension_event: OnExtensionEvent = ignore_event
+        """What an external extension does when it is started, and with an event."""
 
     def running(self) -> list[FakeRuntime]:
         """The environments that have not ended."""
@@ -238,16 +278,26 @@ class FakeSandbox:
         if self.refuses:
             raise SandboxError("the fake sandbox was told to refuse")
         runtime = FakeRuntime(request, self._event, ends_when_killed=self.ends_when_killed)
+        runtime.on_started = lambda: self.on_start(runtime)
+        names = request.extensions.names if request.extensions is not None else ()
+        runtime.extensions = [FakeExtension(request, name, self._extension_event) for name in names]
         self.runtimes.append(runtime)
-        asyncio.get_running_loop().call_soon(self._begin, runtime)
+        if request.extensions is None:
+            runtime.start_runtime()
+        else:
+            asyncio.get_running_loop().call_soon(self._begin, runtime)
         return runtime
 
     def _begin(self, runtime: FakeRuntime) -> None:
-        if not runtime.ended:
-            self.on_start(runtime)
+        for extension in runtime.extensions:
+            if not runtime.ended:
+                self.on_extension_start(extension)
 
     def _event(self, runtime: FakeRuntime, event: Event) -> None:
         self.on_event(runtime, event)
+
+    def _extension_event(self, extension: FakeExtension, event: dict[str, Any]) -> None:
+        self.on_extension_event(extension, event)
 
     async def expect(self, runtime: str, task_root: Path) -> None:
         del runtime, task_root

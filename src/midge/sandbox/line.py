@@ -154,11 +154,12 @@ class Line:
     async def _fork_runtime(self, zygote: Zygote, cell: Cell) -> None:
         assert zygote.runtimes is not None
         async with asyncio.timeout(self._around.limits.environment_start_seconds):
-            await zygote.runtimes.fork(
+            runtime = await zygote.runtimes.fork(
                 {},
                 [cell.pid_descriptor, *cell.for_runtime],
                 lambda end: cell.on_runtime_ended(end),  # noqa: PLW0108 (replaced later)
             )
+        cell.runtime_descriptor = -1 if runtime.descriptor is None else runtime.descriptor
         cell.let_go()
 
     async def close(self) -> None:

@@ -36,6 +36,7 @@ _log = structlog.get_logger(__name__)
 
 _CLOSE_SECONDS = 10
 _REMEMBERED_PACKAGES = 4096
+_RUNTIMES_OWN = frozenset({"LAMBDA_RUNTIME_DIR", "LAMBDA_TASK_ROOT"})
 _DATA_HEADROOM_BYTES = 128 * MIB
 """What a runtime itself may take above a function's memory where only an rlimit holds it."""
 
@@ -121,7 +122,7 @@ class NamespaceSandbox:
 
     async def start(self, request: StartRequest) -> SandboxedEnvironment:
         line = await self._line(request.runtime, request.task_root)
-        late = line.program.starts_late(request.environment)
+        late = request.extensions is not None or line.program.starts_late(request.environment)
         assignment = self._assignment(line.program, request, late)
         for _ in range(self._limits.stems_after_burst + 1):
             try:
@@ -161,6 +162,16 @@ class NamespaceSandbox:
             "ephemeral_storage_mb": request.ephemeral_storage_mb,
             "resize": request.ephemeral_storage_mb != EPHEMERAL_STORAGE_MB,
             "data_limit_bytes": self._data_limit_bytes(request),
+            **self._extensions_of(request),
+        }
+
+    def _extensions_of(self, request: StartRequest) -> dict[str, Any]:
+        if request.extensions is None:
+            return {}
+        own = {name: value for name, value in self._own_variables().items() if name not in _RUNTIMES_OWN}
+        return {
+            "extensions": request.extensions.names,
+            "extensions_environment": {**own, **request.extensions.environment},
         }
 
     def _data_limit_bytes(self, request: StartRequest) -> int | None:

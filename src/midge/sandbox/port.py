@@ -6,6 +6,7 @@ Implementations: ``namespaces`` (Linux namespaces, cgroups, seccomp) and ``proce
 """
 
 import asyncio
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,27 @@ class ProcessExit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExtensionProcesses:
+    """The external extensions of an environment: programs in /opt/extensions, which are started before its runtime.
+
+    The runtime starts when ``SandboxedEnvironment.start_runtime`` is called, and what runs goes on when it has ended.
+    """
+
+    names: tuple[str, ...]
+    """Of their files."""
+    environment: Mapping[str, str]
+    """Their variables, less those that depend on the sandbox itself."""
+    on_output: Callable[[bytes], None]
+    """Bytes that extensions wrote to stdout or stderr."""
+    on_launch_failed: Callable[[str, int], None]
+    """One of this name could not be started, for the reason that this number of the system (errno) stands for."""
+    on_ended: Callable[[str, ProcessExit], None]
+    """The process of one ended."""
+    on_runtime_ended: Callable[[ProcessExit], None]
+    """The runtime's process ended; the environment goes on until it is killed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StartRequest:
     """What an environment needs to begin.
 
@@ -58,7 +80,11 @@ class StartRequest:
     on_output: Callable[[bytes], None]
     """Bytes that the environment wrote to stdout or stderr, in order."""
     on_exit: Callable[[ProcessExit], None]
-    """The runtime process ended, by itself or by ``kill``; called exactly once."""
+    """The runtime process ended, by itself or by ``kill``; called exactly once.
+
+    Where there are ``extensions``: all of the environment ended.
+    """
+    extensions: ExtensionProcesses | None = None
 
     def roots(self) -> list[Path]:
         """The directories that the environment sees: of its package and, if it has layers, of these."""
@@ -93,6 +119,18 @@ class SandboxedEnvironment(Protocol):
 
         Harmless when it has ended already.
         """
+        ...
+
+    def start_runtime(self) -> None:
+        """Start the runtime, which has waited for the extensions. Harmless where it did not wait."""
+        ...
+
+    def signal_runtime(self, number: int) -> None:
+        """Send the runtime's process a signal; nothing happens if it has ended."""
+        ...
+
+    async def open_socket(self) -> socket.socket:
+        """A TCP socket that connects to what listens inside; non-blocking, the caller's to close. Raises OSError."""
         ...
 
     def memory_peak_bytes(self) -> int | None:

@@ -193,16 +193,16 @@ def test_layers_that_a_function_cannot_have(bench: Bench, layers: list[str], cod
     bench.run(scenario)
 
 
-def test_external_extensions_are_refused_by_name(bench: Bench) -> None:
-    """A layer whose extensions would not be started can be published, and no function can have it."""
+def test_a_layer_may_bring_external_extensions(bench: Bench) -> None:
+    """A layer with files in ``extensions`` can be published, and a function can have it."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("extensions/watcher", "#!/bin/sh")
 
     async def scenario(bench: Bench) -> None:
         arn = (await bench.publish_layer(data=buffer.getvalue()))["LayerVersionArn"]
-        message = await bench.refused("CreateFunction", "InvalidParameterValueException", **creation(Layers=[arn]))
-        assert message == f"midge does not support external extensions, such as watcher of the layer {arn}, yet."
+        created = await bench.created(Layers=[arn])
+        assert [layer["Arn"] for layer in created["Layers"]] == [arn]
 
     bench.run(scenario)
 

@@ -63,6 +63,10 @@ def test_an_empty_list_can_be_set_by_a_variable() -> None:
         ("[server]\nport = 'many'\n", "server.port"),
         ("[server]\nport = 0\n", "port 0"),
         ("[aws]\naccount = '12'\n", "12 digits"),
+        ("[aws]\naccess_keys = ['no-secret']\n", "access_keys"),
+        ("[aws]\naccess_keys = [':secret']\n", "access_keys"),
+        ("[server]\ndomain = 'Upper.test'\n", "domain"),
+        ("[server]\ndomain = 'a..b'\n", "domain"),
         ("[limits]\ninit_seconds = -1\n", "init_seconds"),
         ("[limits]\nno_such_limit = 1\n", "no_such_limit"),
         ("[sandbox]\nkind = 'jail'\n", "jail"),
@@ -80,6 +84,12 @@ def test_a_variable_that_sets_nothing_is_refused(name: str) -> None:
     """A variable with midge's prefix and no setting behind it is an error that names it."""
     with pytest.raises(ConfigError, match=name):
         load(None, {name: "1"})
+
+
+def test_access_keys_have_their_secrets() -> None:
+    """Keys are ID:SECRET, in a list or with commas, and a secret may hold anything but a comma."""
+    assert load(None, {"MIDGE_AWS_ACCESS_KEYS": "A:b/+=c:d,E:f"}).aws.secrets == {"A": "b/+=c:d", "E": "f"}
+    assert Config().aws.secrets == {"test": "test"}
 
 
 def test_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:

@@ -131,8 +131,8 @@ def test_running_out_of_memory_has_its_own_type(tmp_path: Path) -> None:
     in_world(tmp_path, scenario, FakeSandbox(lambda runtime, event: runtime.exit(0, 9, out_of_memory=True)))
 
 
-def test_a_failed_initialisation_is_the_answer(tmp_path: Path) -> None:
-    """What a runtime posts to init/error goes to the caller, the environment is ended, the log reports the phase."""
+def test_a_failed_initialisation_is_tried_again_and_then_the_answer(tmp_path: Path) -> None:
+    """What a runtime posts to init/error reaches the caller after a second attempt as part of the invocation."""
     document = b'{"errorType":"Runtime.ImportModuleError","errorMessage":"no module"}'
 
     async def scenario(world: World) -> None:
@@ -140,23 +140,54 @@ def test_a_failed_initialisation_is_the_answer(tmp_path: Path) -> None:
         outcome = await world.invoke()
         assert outcome.payload == document
         assert outcome.function_error == "Unhandled"
-        assert world.runtime.killed
+        assert [runtime.killed for runtime in world.sandbox.runtimes] == [True, True]
+        assert world.metrics.function("work").cold_starts == 1
         log = await world.log()
-        assert log[0].endswith("Phase: init\tStatus: error\tError Type: Runtime.ImportModuleError\n")
-        assert log[-1].endswith("Status: error\tError Type: Runtime.ImportModuleError\t\n")
+        failed = "\tStatus: error\tError Type: Runtime.ImportModuleError"
+        assert [line.split("ms\t", 1)[1] for line in log[:2]] == [f"Phase: {x}{failed}\n" for x in ("init", "invoke")]
+        assert [line.split(" ")[0] for line in log] == ["INIT_REPORT", "INIT_REPORT", "START", "END", "REPORT"]
+        assert log[-1].endswith(f"{failed}\t\n")
 
     sandbox = FakeSandbox(on_start=lambda runtime: runtime.fail_init("Runtime.ImportModuleError", document))
     in_world(tmp_path, scenario, sandbox)
 
 
+def test_a_second_attempt_that_succeeds_runs_the_invocation(tmp_path: Path) -> None:
+    """A suppressed init counts as the invocation's time, bills no init duration, and its environment goes on."""
+
+    async def scenario(world: World) -> None:
+        world.put(timeout_seconds=3)
+        call = world.call()
+        await world.settle()
+        world.sandbox.runtimes[0].exit(1)
+        await world.settle()
+        await world.advance(2.0)
+        world.runtime.next()
+        await world.settle()
+        assert call.outcome.payload == b"{}"
+        assert (await world.invoke(b"2")).payload == b"2"
+        assert len(world.sandbox.runtimes) == 2
+        headers = world.runtime.events[0].headers
+        assert int(headers["lambda-runtime-deadline-ms"]) == int((world.clock.now() + 1.0) * 1000)
+        report = next(line for line in await world.log() if line.startswith("REPORT"))
+        assert "\tDuration: 2000.00 ms\tBilled Duration: 2000 ms\t" in report
+        assert "Init Duration" not in report
+
+    in_world(tmp_path, scenario, FakeSandbox(on_start=stay))
+
+
 def test_a_process_that_ends_while_initialising_fails_one_call(tmp_path: Path) -> None:
-    """One environment that exits before its first GET /next fails one waiting invocation; the others get new ones."""
+    """An environment that exits before its first GET /next, twice, fails one invocation; the others get new ones."""
 
     async def scenario(world: World) -> None:
         world.put()
         first, second = world.call(), world.call()
         await world.settle()
         world.sandbox.runtimes[0].exit(1)
+        await world.settle()
+        assert not first.ended
+        assert len(world.sandbox.runtimes) == 3
+        world.sandbox.runtimes[2].exit(1)
         await world.settle()
         assert json.loads(first.outcome.payload)["errorType"] == "Runtime.ExitError"
         assert not second.ended
@@ -168,17 +199,46 @@ def test_a_process_that_ends_while_initialising_fails_one_call(tmp_path: Path) -
 
 
 def test_initialisation_has_ten_seconds_and_then_the_functions_time(tmp_path: Path) -> None:
-    """A runtime that never gets ready ends its invocation after init's time plus the function's time-out."""
+    """A runtime that never gets ready is ended after 10 s and started anew inside the function's time-out."""
 
     async def scenario(world: World) -> None:
         world.put(timeout_seconds=3)
         call = world.call()
         await world.settle()
-        await world.advance(12.9)
+        await world.advance(9.9)
+        assert not world.runtime.killed
+        await world.advance(0.2)
+        assert world.sandbox.runtimes[0].killed
+        assert len(world.sandbox.runtimes) == 2
+        await world.advance(2.8)
         assert not call.ended
         await world.advance(0.2)
         assert json.loads(call.outcome.payload)["errorType"] == "Sandbox.Timedout"
         assert world.runtime.killed
+        log = await world.log()
+        assert log[0] == "INIT_REPORT Init Duration: 10000.00 ms\tPhase: init\tStatus: timeout\n"
+        assert log[1] == "INIT_REPORT Init Duration: 3000.00 ms\tPhase: invoke\tStatus: timeout\n"
+
+    in_world(tmp_path, scenario, FakeSandbox(on_start=stay))
+
+
+@pytest.mark.parametrize(("timeout", "seconds"), [(3, 130), (900, 900)])
+def test_provisioned_environments_have_more_time_to_initialise(tmp_path: Path, timeout: int, seconds: int) -> None:
+    """130 s or the function's time-out, whichever is more; then the attempt has failed, with no second one."""
+
+    async def scenario(world: World) -> None:
+        world.put(timeout_seconds=timeout)
+        world.target()
+        world.router.provision(VERSION.function, {"$LATEST": 1})
+        await world.settle()
+        await world.advance(seconds - 0.1)
+        assert not world.runtime.killed
+        await world.advance(0.2)
+        assert world.runtime.killed
+        assert len(world.sandbox.runtimes) == 1
+        assert world.router.provisioned(VERSION.function, "$LATEST").failed
+        expected = f"INIT_REPORT Init Duration: {seconds}000.00 ms\tPhase: init\tStatus: timeout\n"
+        assert await world.log() == [expected]
 
     in_world(tmp_path, scenario, FakeSandbox(on_start=stay))
 

@@ -43,7 +43,7 @@ def test_time_outs_are_worded_as_on_aws() -> None:
 )
 def test_crashes_are_worded_as_on_aws(end: ProcessExit, kind: str, text: str) -> None:
     """Each way in which a runtime can end has AWS's error type and message."""
-    fault = outcome.exited(ID, end)
+    fault = outcome.exited(ID, end, outcome.exit_type(end))
     assert json.loads(fault.payload) == {"errorType": kind, "errorMessage": f"RequestId: {ID} Error: {text}"}
     assert fault.error_type == kind
 

@@ -1,99 +1,13 @@
 """The Runtime API over the bytes of a connection: what a runtime sends, what it gets, and what hostile code meets."""
 
-import asyncio
 import base64
 import json
-from typing import Any
 
 import pytest
+from unit.runtime import EVENT_HEAD, NEXT, Runtime, Transport, document, post, status
 
 from midge.model.limits import Limits
 from midge.runtime_api.connection import RuntimeConnection
-from midge.runtime_api.session import RuntimeSession
-
-NEXT = b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: x\r\n\r\n"
-ID = b"8476a536-e9f4-41e8-9739-2dfe598c3fcd"
-EVENT_HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"
-
-
-def post(action: str, body: bytes, *headers: str, request_id: bytes = ID) -> bytes:
-    lines = [f"POST /2018-06-01/runtime/invocation/{request_id.decode()}/{action} HTTP/1.1", "Host: x", *headers]
-    return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body
-
-
-class Transport(asyncio.Transport):
-    """Keeps what is written, one entry per write."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.writes: list[bytes] = []
-        self.closed = False
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        assert not self.closed
-        self.writes.append(bytes(data))
-
-    def close(self) -> None:
-        self.closed = True
-
-    def abort(self) -> None:
-        self.closed = True
-
-
-class Owner:
-    """Notes what the session tells."""
-
-    def __init__(self) -> None:
-        self.heard: list[tuple[Any, ...]] = []
-
-    def runtime_ready(self) -> None:
-        self.heard.append(("ready",))
-
-    def runtime_responded(self, payload: bytes) -> None:
-        self.heard.append(("responded", payload))
-
-    def runtime_failed(self, error_type: str, payload: bytes) -> None:
-        self.heard.append(("failed", error_type, payload))
-
-    def runtime_init_failed(self, error_type: str, payload: bytes) -> None:
-        self.heard.append(("init failed", error_type, payload))
-
-    def runtime_gone(self) -> None:
-        self.heard.append(("gone",))
-
-
-class Runtime:
-    """One connection, its session and what was heard of it."""
-
-    def __init__(self, limits: Limits | None = None) -> None:
-        self.owner = Owner()
-        self.limits = limits or Limits()
-        self.session = RuntimeSession(self.owner)
-        self.connection = RuntimeConnection(self.session, self.limits)
-        self.transport = Transport()
-        self.connection.connection_made(self.transport)
-
-    def send(self, data: bytes) -> None:
-        self.connection.data_received(data)
-
-    def give_event(self, payload: bytes = b"{}") -> None:
-        self.session.send(ID, EVENT_HEAD, payload)
-
-    def running(self) -> "Runtime":
-        """Bring it to where it owes an answer."""
-        self.send(NEXT)
-        self.give_event()
-        self.transport.writes.clear()
-        self.owner.heard.clear()
-        return self
-
-
-def status(written: bytes) -> int:
-    return int(written.split(b" ", 2)[1])
-
-
-def document(written: bytes) -> dict[str, str]:
-    return json.loads(written.split(b"\r\n\r\n", 1)[1])
 
 
 def test_next_hangs_until_an_event_is_sent() -> None:

@@ -2,7 +2,7 @@
 //
 // Started with `--assigned` it waits, already loaded, for one line of JSON on descriptor 3 that says which function it
 // is ({handler, task_root, environment}); without, it takes both from its environment. Handlers: async or callback,
-// CommonJS or ES modules. Errors are reported as AWS's runtime reports them.
+// CommonJS or ES modules; those that stream are in streaming.mjs. Errors are reported as AWS's runtime reports them.
 // https://docs.aws.amazon.com/lambda/latest/dg/nodejs-handler.html and runtimes-api.html
 
 import fs from 'node:fs';
@@ -11,6 +11,7 @@ import path from 'node:path';
 import util from 'node:util';
 import Module, { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
+import { ResponseStream, installGlobal, streamingOf } from './streaming.mjs';
 
 const ASSIGNMENT_DESCRIPTOR = 3;
 const API = '/2018-06-01/runtime';
@@ -63,6 +64,10 @@ class RuntimeApi {
     const all = { 'Content-Type': 'application/json', 'Content-Length': bytes.length, ...headers };
     const reply = await this.call('POST', suffix, all, bytes);
     if (reply.status !== 202) throw new Error(`the Runtime API answered ${reply.status}: ${reply.body}`);
+  }
+
+  stream(id, handler) {
+    return new ResponseStream(this.target, `${API}/invocation/${id}/response`, handler);
   }
 
   async next() {
@@ -194,6 +199,9 @@ async function loadHandler(root, text) {
   for (const part of base.slice(dot + 1).split('.')) handler = handler?.[part] ?? handler?.default?.[part];
   if (handler === undefined) throw new RuntimeError('Runtime.HandlerNotFound', `${text} is undefined or not exported`);
   if (typeof handler !== 'function') throw new RuntimeError('Runtime.HandlerNotFound', `${text} is not a function`);
+  if (![undefined, 'response'].includes(streamingOf(handler))) {
+    throw new RuntimeError('Runtime.MalformedStreamingHandler', 'Only response streaming is supported.');
+  }
   return handler;
 }
 
@@ -238,20 +246,52 @@ async function call(handler, event, context) {
   return outcome.value;
 }
 
+let currentStream; // of the invocation that runs, if it streams
+
+// One invocation of a handler that streams: over when the handler is, and the stream has been ended and taken.
+async function streamOnce(api, handler, id, event, context) {
+  const stream = currentStream = api.stream(id, handler);
+  try {
+    const returned = handler(event, stream, context);
+    if (typeof returned?.then !== 'function') {
+      throw new RuntimeError('Runtime.MalformedStreamingHandler', 'Streaming does not support non-async handlers.');
+    }
+    if ((await returned) !== undefined) console.warn('Streaming handlers ignore return values.');
+    await stream.accepted;
+  } catch (error) {
+    console.error('Invoke Error', '\t' + detailed(error));
+    await report(api, id, error);
+  } finally {
+    currentStream = undefined;
+  }
+}
+
+// Tell the Runtime API of an error: behind what has been streamed, or in the place of an answer.
+async function report(api, id, error) {
+  const { errorType, errorMessage, trace } = describe(error);
+  const body = JSON.stringify({ errorType, errorMessage, trace });
+  if (!currentStream?.begun) await api.post(`/invocation/${id}/error`, body, asHeader(error));
+  else if (!currentStream.destroyed) await currentStream.fail(asHeader(error)['Lambda-Runtime-Function-Error-Type'], body);
+}
+
 async function serve(api, handler) {
+  const streaming = streamingOf(handler) !== undefined;
   for (;;) {
     const { headers, body } = await api.next();
     const id = headers['lambda-runtime-aws-request-id'];
     currentRequestId = id;
     process.env._X_AMZN_TRACE_ID = headers['lambda-runtime-trace-id'] ?? '';
+    if (streaming) {
+      await streamOnce(api, handler, id, JSON.parse(body), contextOf(headers));
+      continue;
+    }
     let answer;
     try {
       const value = await call(handler, JSON.parse(body), contextOf(headers));
       answer = JSON.stringify(value === undefined ? null : value) ?? 'null';
     } catch (error) {
       console.error('Invoke Error', '\t' + detailed(error));
-      const { errorType, errorMessage, trace } = describe(error);
-      await api.post(`/invocation/${id}/error`, JSON.stringify({ errorType, errorMessage, trace }), asHeader(error));
+      await report(api, id, error);
       continue;
     }
     await api.post(`/invocation/${id}/response`, answer);
@@ -260,11 +300,12 @@ async function serve(api, handler) {
 
 async function fail(api, type, error) {
   console.error(type, '\t' + detailed(error));
-  const { errorType, errorMessage, trace } = describe(error);
-  const body = JSON.stringify({ errorType, errorMessage, trace });
-  const path_ = currentRequestId === undefined ? '/init/error' : `/invocation/${currentRequestId}/error`;
   try {
-    await api.post(path_, body, asHeader(error));
+    if (currentRequestId !== undefined) await report(api, currentRequestId, error);
+    else {
+      const { errorType, errorMessage, trace } = describe(error);
+      await api.post('/init/error', JSON.stringify({ errorType, errorMessage, trace }), asHeader(error));
+    }
   } finally {
     process.exit(currentRequestId === undefined ? 1 : 129);
   }
@@ -273,6 +314,7 @@ async function fail(api, type, error) {
 async function main() {
   if (process.argv.includes('--assigned')) readAssignment();
   patchConsole();
+  installGlobal();
   const api = new RuntimeApi(process.env.AWS_LAMBDA_RUNTIME_API);
   process.on('uncaughtException', (error) => void fail(api, 'Uncaught Exception', error));
   process.on('unhandledRejection', (reason) => {

@@ -7,10 +7,16 @@ mounted; no function code runs before that. When it ends, the kernel ends everyt
 
 Messages on the control socket (JSON, one per packet):
   midge: {"go": true}            its user is mapped
-  init:  {"ready": true}         + listeners on 127.0.0.1:9001 and the AWS endpoint's port, both ends of the output
+  init:  {"ready": true}         + listeners on 127.0.0.1:9001 and the AWS endpoint's port, both ends of the output,
+                                 and its runtime's process, if that is init's
   midge: {"mounts": [...], ...}  + a line for the runtime's process, + one mount per entry of "mounts";
                                  to whoever mounts, init or the runtime
   init:  {"exit": 0, "signal": null}   how the runtime's process ended, if that is init's
+and where the function has external extensions (``companions.py``), whose output's end comes after the mounts:
+  init:  {"extension": "name", "errno": 13}              one could not be started
+  init:  {"extension": "name", "exit": 0, "signal": null}  how one's process ended
+  midge: {"run": true}                                   the runtime may start
+  init:  {"runtime": true, "exit": 0, "signal": null}    how the runtime's process ended
 The socket's end, which init holds as long as it lives, is the environment's.
 """
 
@@ -114,9 +120,10 @@ def _prepare(control: socket.socket, settings: dict[str, Any]) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
 
 
-def _tell_that_ready(control: socket.socket, settings: dict[str, Any], output_read: int, output_write: int) -> None:
+def _tell_that_ready(control: socket.socket, settings: dict[str, Any], *descriptors: int) -> None:
+    """``descriptors``: both ends of the output and, if there is a runtime, that of its process."""
     with _listener(9001) as api, _listener(settings["endpoint_port"]) as endpoint:
-        handed_out = [api.fileno(), endpoint.fileno(), output_read, output_write]
+        handed_out = [api.fileno(), endpoint.fileno(), *descriptors]
         socket.send_fds(control, [b'{"ready": true}'], handed_out)
 
 
@@ -147,19 +154,49 @@ def _accompany(control: socket.socket, cgroups: list[int], settings: dict[str, A
     if runtime_pid == 0:
         stem.close_all_but(assignment_read, output_write, *cgroups)
         stem.execute([assignment_read, output_write, *cgroups], settings)
-    _tell_that_ready(control, settings, output_read, output_write)
-    stem.close_all_but(control.fileno(), assignment_write)
+    _tell_that_ready(control, settings, output_read, output_write, os.pidfd_open(runtime_pid))
+    stem.close_all_but(control.fileno(), assignment_write, *cgroups)
     _close_itself()
-    place, for_runtime = stem.accept_assignment(control)
+    place, for_runtime, beside = stem.accept_assignment(control)
     stem.limit_data(runtime_pid, place["data_limit_bytes"])
+    if beside:
+        _accompany_with_extensions(
+            control, (place, beside[0], cgroups), (runtime_pid, assignment_write, for_runtime), settings
+        )
+        return
     os.write(assignment_write, for_runtime)
     os.close(assignment_write)
+    for descriptor in cgroups:
+        os.close(descriptor)
     # Nobody waits for the rest: this process takes nothing from function code, which cannot reach it either.
     kernel.drop_capabilities()
     _limit_itself()
     signal.sigtimedwait([signal.SIGCHLD], _SETTLING_SECONDS)  # less if the runtime ends meanwhile: midge wants to know
     settings["seccomp"].load()
     _reap(control, runtime_pid)
+
+
+def _accompany_with_extensions(
+    control: socket.socket,
+    given: tuple[dict[str, Any], int, list[int]],
+    runtime: tuple[int, int, bytes],
+    settings: dict[str, Any],
+) -> None:
+    """Start the extensions, then, when midge says so, the runtime, and tell how each ends.
+
+    ``given``: the assignment's own part, the extensions' output, the cgroups' process lists. ``runtime``: its pid, the
+    pipe on which it waits, and what it waits for.
+    """
+    import companions  # most environments have none
+
+    place, output, cgroups = given
+    runtime_pid, assignment_write, for_runtime = runtime
+    others = companions.Companions(place, output, cgroups, place["data_limit_bytes"], settings)
+    kernel.drop_capabilities()
+    _limit_itself()
+    settings["seccomp"].load()
+    others.start(control)
+    companions.watch(control, others, runtime_pid, (assignment_write, for_runtime))
 
 
 def main(control: socket.socket, cgroups: list[int], settings: dict[str, Any]) -> NoReturn:

@@ -69,7 +69,7 @@ def limit_data(pid: int, limit_bytes: int | None) -> None:
         resource.prlimit(pid, resource.RLIMIT_DATA, (limit_bytes, limit_bytes))
 
 
-def _enter_cgroups(process_lists: list[int]) -> None:
+def enter_cgroups(process_lists: list[int]) -> None:
     for descriptor in process_lists:
         os.write(descriptor, b"0")
         os.close(descriptor)
@@ -80,8 +80,11 @@ def size_options(size_mb: int) -> str:
     return f"size={size_mb}m,nr_inodes={size_mb * _FILES_PER_MB}"
 
 
-def accept_assignment(control: socket.socket) -> tuple[dict[str, Any], bytes]:
-    """Mount what the function consists of; returns where that is, and what the runtime is to be told, a line of JSON."""
+def accept_assignment(control: socket.socket) -> tuple[dict[str, Any], bytes, list[int]]:
+    """Mount what the function consists of.
+
+    Returns where that is, what the runtime is to be told (a line of JSON), and the descriptors that came beside.
+    """
     message, mounts, _, _ = socket.recv_fds(control, MESSAGE_BYTES, 16)
     if not message:
         os._exit(0)
@@ -94,10 +97,10 @@ def accept_assignment(control: socket.socket) -> tuple[dict[str, Any], bytes]:
         kernel.move_mount(descriptor, target)
         kernel.mount(None, target, None, _MOUNTED)
         os.close(descriptor)
-    return place, for_runtime
+    return place, for_runtime, mounts[len(place["mounts"]) :]
 
 
-def _be_limited(settings: dict[str, Any]) -> None:
+def be_limited(settings: dict[str, Any]) -> None:
     descriptor = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
     os.write(descriptor, b"500")
     os.close(descriptor)
@@ -106,12 +109,12 @@ def _be_limited(settings: dict[str, Any]) -> None:
     kernel.forswear_capabilities()
 
 
-def _give_up_rights(settings: dict[str, Any]) -> None:
+def give_up_rights(settings: dict[str, Any]) -> None:
     kernel.drop_capabilities()
     settings["seccomp"].load()
 
 
-def _arrange_streams(output: int) -> None:
+def arrange_streams(output: int) -> None:
     null = os.open("/dev/null", os.O_RDONLY)
     os.dup2(null, 0)
     os.dup2(output, 1)
@@ -129,15 +132,15 @@ def _read_assignment() -> dict[str, Any]:
 def _execute(descriptors: list[int], settings: dict[str, Any]) -> None:
     """Descriptors: the assignment, the output, the cgroups' process lists."""
     assignment_read, output, *process_lists = descriptors
-    _enter_cgroups(process_lists)
+    enter_cgroups(process_lists)
     os.setsid()
-    _arrange_streams(output)
+    arrange_streams(output)
     if assignment_read != ASSIGNMENT_DESCRIPTOR:
         os.dup2(assignment_read, ASSIGNMENT_DESCRIPTOR)
     os.set_inheritable(ASSIGNMENT_DESCRIPTOR, True)
     close_all_but(ASSIGNMENT_DESCRIPTOR)
-    _be_limited(settings)
-    _give_up_rights(settings)
+    be_limited(settings)
+    give_up_rights(settings)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
     if settings["command"] is not None:
         os.chdir("/")
@@ -153,14 +156,14 @@ def _join(pid_descriptor: int, namespaces: int, descriptors: list[int], settings
     kernel.setns(pid_descriptor, namespaces)
     become_unprivileged_user()
     control, output, *process_lists = descriptors
-    _enter_cgroups(process_lists)
+    enter_cgroups(process_lists)
     os.setsid()
-    _arrange_streams(output)
+    arrange_streams(output)
     close_all_but(control)
-    _be_limited(settings)
+    be_limited(settings)
     with socket.socket(fileno=control) as waiting:
-        _, for_runtime = accept_assignment(waiting)
-    _give_up_rights(settings)
+        _, for_runtime, _ = accept_assignment(waiting)
+    give_up_rights(settings)
     assignment = json.loads(for_runtime)
     limit_data(0, assignment["data_limit_bytes"])
     os.chdir(assignment["task_root"])

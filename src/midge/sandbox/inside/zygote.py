@@ -129,7 +129,7 @@ class RuntimeForker:
         descriptor = os.pidfd_open(pid)
         self._pids[descriptor] = pid
         self._poll.register(descriptor, select.POLLIN)
-        return pid, []
+        return pid, [os.dup(descriptor)]
 
     def _tell_of_the_dead(self, descriptor: int) -> None:
         self._poll.unregister(descriptor)

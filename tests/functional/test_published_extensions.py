@@ -1,0 +1,119 @@
+"""Extensions that somebody else wrote: AWS's Lambda Web Adapter, and one on AWS's own crate for extensions in Rust."""
+
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from functional.server import Midge, make_zip
+from functional.watched import Watched
+from harness.crates import built, installed
+
+pytestmark = pytest.mark.needs("namespaces", "cargo")
+
+WEB_ADAPTER = ("lambda_web_adapter", "1.0.0-rc1", "lambda-adapter")
+WEB_APPLICATION = """
+import http.server, signal, sys
+class Answers(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def answer(self, body):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def do_GET(self):
+        self.answer(b"you asked for " + self.path.encode())
+    def log_message(self, *_):
+        pass
+def end(*_):
+    print("application got SIGTERM", flush=True)
+    sys.exit(0)
+signal.signal(signal.SIGTERM, end)
+http.server.ThreadingHTTPServer(("127.0.0.1", 8080), Answers).serve_forever()
+"""
+REQUEST = {
+    "version": "2.0",
+    "routeKey": "$default",
+    "rawPath": "/some/page",
+    "rawQueryString": "a=1",
+    "headers": {"host": "example.com"},
+    "requestContext": {
+        "accountId": "anonymous",
+        "apiId": "x",
+        "domainName": "example.com",
+        "domainPrefix": "x",
+        "http": {
+            "method": "GET",
+            "path": "/some/page",
+            "protocol": "HTTP/1.1",
+            "sourceIp": "127.0.0.1",
+            "userAgent": "t",
+        },
+        "requestId": "id",
+        "routeKey": "$default",
+        "stage": "$default",
+        "time": "25/Nov/2026:19:00:00 +0000",
+        "timeEpoch": 1795633200000,
+    },
+    "isBase64Encoded": False,
+}
+
+
+def layer(midge: Midge, name: str, program: bytes) -> str:
+    """A published layer with one extension."""
+    path = f"extensions/{name}"
+    content = {"ZipFile": make_zip({path: program}, (path,))}
+    answer: dict[str, Any] = midge.client().publish_layer_version(LayerName=name, Content=content)
+    return str(answer["LayerVersionArn"])
+
+
+def test_the_lambda_web_adapter_serves_a_web_application(midge: Midge, deploy: Callable[..., str]) -> None:
+    """AWS's adapter registers, runs an ordinary web application as a function, and both are ended in time."""
+    arn = layer(midge, "lambda-adapter", installed(*WEB_ADAPTER))
+    variables = {"AWS_LWA_PORT": "8080"}
+    deploy(
+        "web",
+        {"app.py": WEB_APPLICATION},
+        Layers=[arn],
+        Timeout=20,
+        MemorySize=512,
+        Environment={"Variables": variables},
+    )
+    function = Watched(midge, "web")
+    answer = function.invoke(REQUEST)
+    assert (answer["statusCode"], answer["body"]) == (200, "you asked for /some/page?a=1")
+    assert function.invoke({**REQUEST, "rawQueryString": ""})["body"] == "you asked for /some/page"
+    began = time.monotonic()
+    function.end()
+    log = function.until("application got SIGTERM")
+    assert "EXTENSION\tName: lambda-adapter\tState: Ready\tEvents: []\n" in log
+    function.until_gone("extensions/lambda-adapter")
+    assert time.monotonic() - began < function.PATIENCE_SECONDS
+
+
+def test_an_extension_on_awss_crate_understands_all_telemetry(midge: Midge, deploy: Callable[..., str]) -> None:
+    """By AWS's own types it reads every event, has the invocation's request id, and ends itself when it is asked to."""
+    program = built(Path(__file__).parent / "telemetry_extension", "telemetry-extension")
+    arn = layer(midge, "rust", program)
+    source = "def handler(event, context):\n    print('working')\n    return context.aws_request_id\n"
+    deploy("heard-by-rust", {"app.py": source}, Layers=[arn], Timeout=20, MemorySize=256)
+    function = Watched(midge, "heard-by-rust")
+    request_id = function.invoke()
+    function.invoke()
+    function.end()
+    log = function.until("@rust SHUTDOWN")
+    heard = [line.partition("heard ")[2] for line in log if line.startswith("@rust heard")]
+    kinds = [re.split(r"\W", line, maxsplit=1)[0] for line in heard]
+    expected = ["PlatformInitStart", "PlatformTelemetrySubscription", "PlatformExtension", "PlatformInitRuntimeDone"]
+    expected += ["PlatformInitReport", "PlatformStart", "Function", "PlatformRuntimeDone", "PlatformReport"]
+    assert set(expected) <= set(kinds)
+    assert kinds.count("PlatformStart") == 2
+    assert kinds.index("PlatformStart") < kinds.index("Function") < kinds.index("PlatformReport")
+    assert any(line.startswith(f"@rust INVOKE {request_id} Root=1-") for line in log)
+    assert any(f'PlatformReport {{ request_id: "{request_id}", status: Success' in line for line in heard)
+    assert 'Function("working")\n' in heard
+    assert "@rust SHUTDOWN spindown\n" in log
+    function.until_gone("extensions/rust")
