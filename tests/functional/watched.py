@@ -39,7 +39,7 @@ class Watched:
 
     def log(self) -> list[str]:
         """Its messages so far."""
-        streams = self._logs.streams(self._group)
+        streams = sorted(self._logs.streams(self._group), key=lambda stream: (stream.created_ms, stream.name))
         return [event.message for stream in streams for event in self._logs.events([stream], EventRange())]
 
     def until(self, *beginnings: str) -> list[str]:

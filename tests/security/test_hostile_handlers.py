@@ -111,7 +111,8 @@ def handler(event, context):
         descriptors, names, init = run(shop, tmp_path, source)
     finally:
         del os.environ["MIDGE_TEST_SECRET"]
-    assert descriptors == {"0": "/dev/null", "1": "pipe", "2": "pipe", "3": "socket"}
+    # 3 is standard output again, for framed log messages; 4 the connection to the Runtime API.
+    assert descriptors == {"0": "/dev/null", "1": "pipe", "2": "pipe", "3": "pipe", "4": "socket"}
     assert "MIDGE_TEST_SECRET" not in names
     assert init is None
 

@@ -188,7 +188,7 @@ class EnvironmentLog:
         """Extensions wrote ``data``."""
         if self.tail is not None:
             self.tail.append(data)
-        self.stream.output(self._clock.now(), data)
+        self.stream.output(self._clock.now(), data, framed=False)
         if self.telemetry is not None:
             self.telemetry.output("extension", data)
 

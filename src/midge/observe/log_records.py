@@ -68,10 +68,12 @@ class Subscription(msgspec.Struct, gc=False):
 
 
 class Output(msgspec.Struct, gc=False):
-    """Bytes that the function wrote."""
+    """Bytes that the function wrote, or an extension."""
 
     time: float
     data: bytes
+    framed: bool = True
+    """There may be framed log messages in it."""
 
 
 class Note(msgspec.Struct, gc=False):
@@ -154,9 +156,11 @@ def init_report_message(record: InitReport, style: LogStyle) -> str:
     return line + "\n"
 
 
-def extension_message(record: ExtensionInit, style: LogStyle) -> str:
-    """The line about an extension at the end of an initialisation."""
+def extension_message(record: ExtensionInit, style: LogStyle) -> str | None:
+    """The line about an extension at the end of an initialisation; None where the system log level leaves it out."""
     if style.json_format:
+        if not _kept("extension", style, succeeded=record.error_type is None):
+            return None
         details: dict[str, Any] = {"name": record.name, "state": record.state, "events": list(record.events)}
         if record.error_type is not None:
             details["errorType"] = record.error_type
@@ -165,9 +169,11 @@ def extension_message(record: ExtensionInit, style: LogStyle) -> str:
     return line + (f"\tError Type: {record.error_type}\n" if record.error_type is not None else "\n")
 
 
-def subscription_message(record: Subscription, style: LogStyle) -> str:
-    """The line about a subscription to telemetry."""
+def subscription_message(record: Subscription, style: LogStyle) -> str | None:
+    """The line about a subscription to telemetry; None where the system log level leaves it out."""
     if style.json_format:
+        if not _kept("telemetrySubscription", style):
+            return None
         kind = "platform.logsSubscription" if record.logs_api else "platform.telemetrySubscription"
         return _platform(record.time, kind, {"name": record.name, "state": record.state, "types": list(record.types)})
     types = ", ".join(name.capitalize() for name in record.types)
@@ -198,7 +204,13 @@ def _end_json(record: InvocationEnd, style: LogStyle) -> list[str]:
 
 
 _SYSTEM_LEVELS = {"DEBUG": 2, "INFO": 3, "WARN": 4}
-_EVENT_LEVELS = {"start": "INFO", "runtimeDone": "DEBUG", "report": "INFO"}
+_EVENT_LEVELS = {
+    "start": "INFO",
+    "runtimeDone": "DEBUG",
+    "report": "INFO",
+    "extension": "INFO",
+    "telemetrySubscription": "INFO",
+}
 """Of platform events that tell of a success; all that tell of a failure are WARN."""
 
 

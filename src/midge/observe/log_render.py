@@ -5,6 +5,8 @@ until the invocation is over. A message that the runtime client framed is one ev
 never go back within what a function writes, so that sorting by time keeps the order. Pure, apart from what waits.
 """
 
+import msgspec
+
 from midge.log_store.blocks import BlockTimes, encode_event, pieces
 from midge.observe.log_frames import Frame, FrameSplitter
 from midge.observe.log_levels import INFO, LEVELS, printed
@@ -28,8 +30,14 @@ from midge.observe.log_records import (
 
 _OWN_TIME_MS = 15 * 60 * 1000
 """How far behind its arrival a message's own time is believed: as long as an invocation may last."""
-Plain = tuple[int, int, bytes]
-"""Start and end in ms, and the three events of an invocation without output that went well, as lines."""
+
+
+class Plain(msgspec.Struct, gc=False):
+    """The three events of an invocation without output that went well, as lines; its start and end are in ms."""
+
+    start: int
+    end: int
+    lines: bytes
 
 
 def plain_template(style: LogStyle) -> bytes | None:
@@ -63,7 +71,7 @@ def render_plain(template: bytes, start: float, end: InvocationEnd) -> Plain:
         billed_ms(seconds, None),
         megabytes(end.memory_bytes),
     )
-    return begun, stamp, text
+    return Plain(begun, stamp, text)
 
 
 class StreamRenderer:
@@ -77,16 +85,28 @@ class StreamRenderer:
         self._partial = b""
         self._latest_ms = 0
 
-    def render(self, record: Record | Plain, events: list[bytes], times: BlockTimes) -> None:
-        """Append the events that ``record`` makes, one line of JSON each; their times go into ``times``."""
-        if isinstance(record, tuple):
-            first, last, text = record
-            times.add(min(first, last), max(first, last), 3)
-            events.append(text)
-            return
+    def render_all(self, records: list[Record | Plain], events: list[bytes], times: BlockTimes) -> None:
+        """Append the events that ``records`` make, one line of JSON each; their times go into ``times``."""
+        first_ms, last_ms, count = times.first, times.last, 0
+        for record in records:
+            if isinstance(record, Plain):  # by far the most: no call for these
+                start, end = record.start, record.end
+                if end < start:  # the wall clock was set back
+                    start, end = end, start
+                first_ms = min(first_ms, start)
+                last_ms = max(last_ms, end)
+                count += 3
+                events.append(record.lines)
+            else:
+                self.render(record, events, times)
+        if count:
+            times.add(first_ms, last_ms, count)
+
+    def render(self, record: Record, events: list[bytes], times: BlockTimes) -> None:
+        """The same for one record that is not in one piece yet."""
         now_ms = int(record.time * 1000)
         if isinstance(record, Output):
-            for part in self._frames.feed(record.data):
+            for part in self._frames.feed(record.data) if record.framed else [record.data]:
                 self._part(part, now_ms, events, times)
             return
         self._rest(now_ms, events, times)
@@ -96,19 +116,21 @@ class StreamRenderer:
             events.append(encode_event(now_ms, message))
 
     def _messages(self, record: Record) -> list[str]:
-        if isinstance(record, InvocationStart):
-            message = start_message(record, self._style)
-            return [] if message is None else [message]
         if isinstance(record, InvocationEnd):
             return end_messages(record, self._style)
-        if isinstance(record, InitReport):
-            return [init_report_message(record, self._style)]
-        if isinstance(record, ExtensionInit):
-            return [extension_message(record, self._style)]
-        if isinstance(record, Subscription):
-            return [subscription_message(record, self._style)]
-        assert not isinstance(record, Output)
-        return [record.text]
+        message: str | None
+        if isinstance(record, InvocationStart):
+            message = start_message(record, self._style)
+        elif isinstance(record, InitReport):
+            message = init_report_message(record, self._style)
+        elif isinstance(record, ExtensionInit):
+            message = extension_message(record, self._style)
+        elif isinstance(record, Subscription):
+            message = subscription_message(record, self._style)
+        else:
+            assert not isinstance(record, Output)
+            message = record.text
+        return [] if message is None else [message]
 
     def _part(self, part: bytes | Frame, now_ms: int, events: list[bytes], times: BlockTimes) -> None:
         if isinstance(part, Frame):
@@ -149,7 +171,12 @@ class StreamRenderer:
     def _event(self, moment_ms: int, message: bytes, events: list[bytes], times: BlockTimes) -> None:
         if not message:
             return
-        moment_ms = self._latest_ms = max(moment_ms, self._latest_ms)
-        for piece in pieces(message, self._event_bytes):
-            times.add(moment_ms, moment_ms)
-            events.append(encode_event(moment_ms, piece.decode("utf-8", "replace")))
+        moment_ms = max(moment_ms, self._latest_ms)
+        self._latest_ms = moment_ms
+        times.add(moment_ms, moment_ms)
+        if len(message) <= self._event_bytes:
+            events.append(encode_event(moment_ms, message.decode("utf-8", "replace")))
+            return
+        parts = list(pieces(message, self._event_bytes))
+        times.count += len(parts) - 1
+        events.extend(encode_event(moment_ms, part.decode("utf-8", "replace")) for part in parts)

@@ -94,8 +94,8 @@ class LogStream:
             self._started = None
         self._writer.add(self, record)
 
-    def output(self, time: float, data: bytes) -> None:
-        """Hand over output of the function."""
+    def output(self, time: float, data: bytes, *, framed: bool = True) -> None:
+        """Hand over output of the function, or of an extension, which frames nothing."""
         if not self._writer.room(self, len(data)):
             return
         last = self._last
@@ -105,9 +105,9 @@ class LogStream:
             # cannot be younger than that.
             for place in range(len(self.pending) - 1, -1, -1):
                 if self.pending[place] is last[0]:
-                    self.pending[place : place + 1] = [last[1], Output(min(time, last[2].time), data), last[2]]
+                    self.pending[place : place + 1] = [last[1], Output(min(time, last[2].time), data, framed), last[2]]
                     return
-        self.add(Output(time, data))
+        self.add(Output(time, data, framed))
 
     def measure(self) -> None:
         """Read the memory's peak."""
@@ -240,8 +240,7 @@ class LogWriter:
     def _write_piece(self, stream: LogStream, records: list[Record | Plain], appended: list[Appended]) -> None:
         events: list[bytes] = []
         times = BlockTimes()
-        for record in records:
-            stream.renderer.render(record, events, times)
+        stream.renderer.render_all(records, events, times)
         if events:
             appended += self._append(stream.group, stream.name, b"".join(events), times)
 

@@ -17,6 +17,7 @@ from midge.clock import Clock, Timer, pause
 from midge.model.limits import Limits
 from midge.model.telemetry import TelemetrySubscription
 from midge.observe import telemetry_events as events
+from midge.observe.log_frames import FrameSplitter
 from midge.observe.log_records import LogStyle
 from midge.observe.telemetry_buffer import FALLEN_BEHIND, TelemetryBudget, TelemetryBuffer
 from midge.observe.telemetry_events import TelemetryEvent
@@ -147,6 +148,7 @@ class Telemetry:
         self._early_bytes = 0
         self._early_dropped = 0
         self._partial = {"function": b"", "extension": b""}
+        self._frames = FrameSplitter(self._limits.telemetry_line_bytes)
         self._second = self._clock.monotonic()
         self._lines_this_second = 0
         self.subscribers: dict[str, Subscriber] = {}
@@ -187,9 +189,30 @@ class Telemetry:
             self._early_dropped += 1
 
     def output(self, stream: str, data: bytes) -> None:
-        """The function or an extension (``stream``) wrote ``data``: an event for each line, up to so many a second."""
+        """The function or an extension (``stream``) wrote ``data``: an event for each line, up to so many a second.
+
+        A message that the function's runtime client framed is one event.
+        """
         if self._early is None and not self.subscribers:
             return
+        if stream != "function":
+            self._text(stream, data)
+            return
+        for part in self._frames.feed(data):
+            if isinstance(part, bytes):
+                self._text(stream, part)
+            else:
+                self._message(stream, part.message)
+
+    def _message(self, stream: str, message: bytes) -> None:
+        if self._lines_left():
+            self._lines_this_second += 1
+            self._line(stream, message.removesuffix(b"\n"))
+        else:
+            for subscriber in self.subscribers.values():
+                subscriber.miss(stream, 1, len(message))
+
+    def _text(self, stream: str, data: bytes) -> None:
         data = self._partial[stream] + data
         *lines, rest = data.split(b"\n", self._lines_left())
         self._lines_this_second += len(lines)
