@@ -36,11 +36,11 @@ def serve(config_file: Path | None, **options: Any) -> None:
     isolated = will_isolate(config)
     click.echo(banner(config, isolated=isolated), err=True)
 
-    from midge import app  # the other commands start without what only the server needs
+    from midge.app import serving  # the other commands start without what only the server needs
 
     try:
-        sys.exit(app.run(config, isolated=isolated))
-    except app.StartError as error:
+        sys.exit(serving.run(config, isolated=isolated))
+    except serving.StartError as error:
         raise click.ClickException(f"midge cannot start: {error}") from error
 
 

@@ -174,7 +174,10 @@ class NamespaceSandbox:
         program = None if request.image is not None else self._programs.get(request.runtime)
         if program is None or program.image is None:
             return request.image
-        starts = program.command_for(request.environment, *request.packages()) or (*program.image.command, request.handler)
+        starts = program.command_for(request.environment, *request.packages()) or (
+            *program.image.command,
+            request.handler,
+        )
         return replace(program.image, command=starts, with_package=True)
 
     async def _image_assignment(self, image: RootImage, request: StartRequest) -> dict[str, Any]:
