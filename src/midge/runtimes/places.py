@@ -38,7 +38,7 @@ class Places:
         prefixes = [*self.search, self.interpreter(runtime)]
         candidates = [prefix / part / name for prefix in prefixes for part in ("bin", ".")]
         candidates += [Path(directory) / name for directory in os.get_exec_path()]
-        yield from (path for path in candidates if path.is_file() and os.access(path, os.X_OK))
+        yield from (path for path in candidates if os.path.isfile(path) and os.access(path, os.X_OK))  # noqa: PTH113 (never raises)
 
 
 @functools.lru_cache(maxsize=256)

@@ -93,7 +93,7 @@ def runtime(name: str, places: Places) -> Runtime:
                 f"; what was built for it runs as {other} only if DOTNET_ROLL_FORWARD says so, which midge does not do"
             )
         return Runtime(name=name, program=None, missing=missing)
-    if not (client / CLIENT).is_file():
+    if not os.access(client / CLIENT, os.R_OK):
         missing = f"there is .NET {found[1]}, without Amazon.Lambda.RuntimeSupport (midge runtimes add {name})"
         return Runtime(name=name, program=None, missing=missing)
     return Runtime(name=name, program=program(found[0], client), version=found[1])

@@ -62,7 +62,7 @@ def find(runtime: str, places: Places) -> tuple[Path, str] | None:
     """A home of the version that ``runtime`` needs, which runs, and its full version."""
     for home in _homes(runtime, places):
         java, version = home / "bin" / "java", _version(home)
-        if version is None or re.match(r"\d+", version)[0] != RUNTIMES[runtime] or not java.exists():  # type: ignore[index]
+        if version is None or re.match(r"\d+", version)[0] != RUNTIMES[runtime] or not os.access(java, os.X_OK):  # type: ignore[index]
             continue
         if runs(java, "-XX:+UseSerialGC", "-version"):
             return home, version
@@ -86,7 +86,7 @@ def _configuration_binds(home: Path) -> list[tuple[Path, str]]:
 def _jni(client: Path) -> str:
     """The client's native part for this machine, unpacked when it was added; "-": it unpacks its own."""
     name = f"libaws-lambda-jni.linux-{_JNI_MACHINES.get(platform.machine(), '')}.so"
-    return f"{_LIBRARIES}/jni/{name}" if (client / "jni" / name).is_file() else "-"
+    return f"{_LIBRARIES}/jni/{name}" if os.access(client / "jni" / name, os.R_OK) else "-"
 
 
 def program(home: Path, major: str, client: Path) -> Program:

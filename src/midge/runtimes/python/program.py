@@ -51,7 +51,7 @@ def find(version: str, places: Places) -> Interpreter | None:
         if len(lines) == 3 and lines[2].startswith(f"{version}."):
             prefix = Path(lines[1])
             executable = prefix / "bin" / f"python{version}"
-            if executable.exists():
+            if os.access(executable, os.X_OK):
                 return Interpreter(executable, prefix, lines[2])
     return None
 
@@ -78,7 +78,7 @@ def _native(name: str) -> bool:
 
 def _added_files(client: Path, stock_transport: bool) -> dict[str, Path]:
     """The same, of what was added for one version: its own client, with a boto3 that this version runs."""
-    found = {entry.name: entry for entry in client.iterdir()} if client.is_dir() else {}
+    found = {entry.name: entry for entry in client.iterdir()} if os.access(client, os.R_OK | os.X_OK) else {}
     return {name: entry for name, entry in found.items() if name != "bin" and (stock_transport or not _native(name))}
 
 
