@@ -14,22 +14,20 @@ import structlog
 from midge.invoke import outcome as outcomes
 from midge.invoke.deadline import Deadline
 from midge.invoke.environment_log import EnvironmentLog
-from midge.invoke.extensions import EnvironmentExtensions, TooManyExtensionsError, external_extensions
-from midge.invoke.images import image_extensions, launch_line, root_image
+from midge.invoke.extensions import EnvironmentExtensions, TooManyExtensionsError
+from midge.invoke.images import launch_line
 from midge.invoke.invocation import Invocation
 from midge.invoke.lifecycle import EnvironmentEvent, EnvironmentState, follow
 from midge.invoke.outcome import Failure, Fault
 from midge.invoke.platform import EnvironmentOwner, Platform
 from midge.invoke.processor import ProcessorTime
 from midge.invoke.running import RunningInvocation
+from midge.invoke.starting import start_request
 from midge.invoke.streaming import StreamedResponse
-from midge.invoke.variables import function_variables, session_credentials
 from midge.model.functions import FunctionVersion
 from midge.observe.log_records import iso_time
-from midge.runtime_api.connection import RuntimeConnection
 from midge.runtime_api.session import RuntimeSession, StreamSource
 from midge.sandbox.port import LaunchError, ProcessExit, SandboxedEnvironment, SandboxError, StartRequest
-from midge.sandbox.program import IMAGE
 
 _INIT, _READY = EnvironmentState.INIT, EnvironmentState.READY
 _BUSY, _ANSWERED = EnvironmentState.BUSY, EnvironmentState.ANSWERED
@@ -136,23 +134,17 @@ class ExecutionEnvironment:
 
     def _start_request(self) -> StartRequest:
         """Raises TooManyExtensionsError."""
-        credentials = session_credentials(self.version, self._platform.ids.hex32, self._platform.session_secret)
-        variables = function_variables(self.version, self._log.stream.name, credentials, provisioned=self._provisioned)
-        image = root_image(self.version, self._task_root)
-        extensions = image_extensions(image) or external_extensions(self._layers_root)
-        return StartRequest(
-            runtime=self.version.runtime or IMAGE,
-            handler=self.version.handler,
-            task_root=self._task_root,
-            layers_root=self._layers_root,
-            image=image,
-            environment=variables,
-            memory_size_mb=self.version.memory_size_mb,
-            ephemeral_storage_mb=self.version.ephemeral_storage_mb,
-            runtime_api=lambda: RuntimeConnection(self._session, self._platform.limits, self._extensions.calls),
+        return start_request(
+            self._platform,
+            self.version,
+            self._task_root,
+            self._layers_root,
+            self._log,
+            self._session,
+            self._extensions,
+            provisioned=self._provisioned,
             on_output=self._on_output,
             on_exit=self._on_exit,
-            extensions=self._extensions.launch(extensions, variables),
         )
 
     def runtime_ready(self) -> None:
