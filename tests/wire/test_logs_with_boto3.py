@@ -566,6 +566,23 @@ def test_a_store_that_fails_is_said(logs: CloudWatch) -> None:
     broken.create_log_group(logGroupName=GROUP)
 
 
+def test_output_that_cannot_be_written_hides_nothing_else(logs: CloudWatch) -> None:
+    """While one account's output fails to be written, what is there is read and what else comes is kept."""
+    client = logs.client()
+    stream(client)
+    put(client, [logs.now_ms()])
+    (logs.root / "999999999999").write_text("in the way")
+
+    async def write() -> None:
+        place = LogGroupId(account="999999999999", region=REGION, name=GROUP)
+        logs.writer.open(place, "s", LogStyle(version="1", memory_size_mb=128)).output(logs.clock.now(), b"lost\n")
+
+    logs.run(write())
+    assert [event["message"] for event in client.filter_log_events(logGroupName=GROUP)["events"]] == ["m0"]
+    put(client, [logs.now_ms()])
+    assert len(client.filter_log_events(logGroupName=GROUP)["events"]) == 2
+
+
 def test_names_of_any_kind_come_back(logs: CloudWatch) -> None:
     """Streams with the names that AWS allows, long or strange, are made, listed and read."""
     client = logs.client()

@@ -241,6 +241,7 @@ class Telemetry:
 
     def end_lines(self) -> None:
         """What was written without a line's end is a line now."""
+        self._partial["function"] += self._frames.flush()
         for stream, data in self._partial.items():
             if data:
                 self._partial[stream] = b""

@@ -278,6 +278,23 @@ def test_output_is_told_by_lines() -> None:
     on_stage(scenario)
 
 
+def test_a_framed_message_is_one_event() -> None:
+    """What the runtime client framed is one event without its frame, however a pipe cuts it; extensions frame nothing."""
+
+    async def scenario(stage: Stage) -> None:
+        stage.telemetry.subscribe(replace(stage.subscription, types=("function", "extension")))
+        frame = (0xA55A0003).to_bytes(4, "big") + (8).to_bytes(4, "big") + bytes(8) + b"one\ntwo\n"
+        stage.telemetry.output("function", b"before\n" + frame[:14])
+        stage.telemetry.output("extension", b"between\n")
+        stage.telemetry.output("function", frame[14:] + b"after\n")
+        stage.telemetry.flush()
+        await stage.until(lambda: sum(map(len, stage.ears.batches)) == 4)
+        records = [event["record"] for batch in stage.ears.batches for event in batch]
+        assert records == ["before", "between", "one\ntwo", "after"]
+
+    on_stage(scenario)
+
+
 def test_a_sink_that_fails_gets_the_batch_again() -> None:
     """A batch that was not accepted comes again, later and later, over a new connection, and is not lost."""
 

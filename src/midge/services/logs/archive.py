@@ -6,6 +6,7 @@ A read sees what functions wrote before it, and every change that was answered.
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TypeVar
 
 from midge.log_store.blocks import BlockTimes
@@ -27,13 +28,18 @@ class LogArchive:
 
     async def read(self, work: Callable[[LogReader], Result]) -> Result:
         """What ``work`` finds."""
-        await self._writer.flush()
+        await self._flush()
         return await asyncio.get_running_loop().run_in_executor(self._executor, work, self._reader)
 
     async def change(self, work: Callable[[LogFiles], Result]) -> Result:
         """Run ``work`` behind everything that has been written so far; it is on disk when ``work`` says so."""
-        await self._writer.flush()
+        await self._flush()
         return await self._writer.perform(work)
+
+    async def _flush(self) -> None:
+        """Output that cannot be written is the writer's to tell of; it does not keep anybody from what is there."""
+        with suppress(OSError):
+            await self._writer.flush()
 
     async def append(self, group: LogGroupId, stream: str, lines: bytes, times: BlockTimes) -> None:
         """Add events; they are on disk when this returns."""
