@@ -22,7 +22,8 @@ from midge.model.errors import ServiceError
 from midge.model.functions import Code, FunctionId, FunctionVersion, Logging
 from midge.model.limits import Limits
 from midge.model.logs import LogGroupId
-from midge.observe.logs import LogWriter
+from midge.observe.log_records import LogStyle
+from midge.observe.logs import LogStream, LogWriter
 from midge.observe.metrics import Metrics
 from midge.observe.telemetry_buffer import TelemetryBudget
 from midge.sandbox.fake import FakeRuntime, FakeSandbox
@@ -69,6 +70,18 @@ class Call:
         return result
 
 
+class OrderedLogs(LogWriter):
+    """Remembers in which order streams were made: on a clock that stands still several are made at one time."""
+
+    def __init__(self, files: LogFiles, clock: VirtualClock, limits: Limits) -> None:
+        super().__init__(files, clock, limits)
+        self.names: list[str] = []
+
+    def open(self, group: LogGroupId, name: str, style: LogStyle) -> LogStream:
+        self.names.append(name)
+        return super().open(group, name, style)
+
+
 class World:
     """Everything below the API, with one function version in it unless told otherwise."""
 
@@ -77,7 +90,8 @@ class World:
         self.limits = limits or Limits()
         self.log_root = data / "logs"
         self.sandbox = sandbox or FakeSandbox()
-        self.logs = LogWriter(LogFiles(self.log_root, self.limits), self.clock, self.limits)
+        self.logs = OrderedLogs(LogFiles(self.log_root, self.limits), self.clock, self.limits)
+        self.stream_names = self.logs.names
         self.metrics = Metrics(self.clock.monotonic)
         self.ids = RequestIds()
         self.credentials = Credentials(b"k" * 32, {"AKID": "secret"})
@@ -154,7 +168,7 @@ class World:
         function = VERSION.function
         group = LogGroupId(account=function.account, region=function.region, name=VERSION.logging.group)
         reader = LogReader(self.log_root, self.limits)
-        streams = sorted(reader.streams(group), key=lambda stream: (stream.created_ms, stream.name))
+        streams = sorted(reader.streams(group), key=lambda stream: self.stream_names.index(stream.name))
         return [event.message for stream in streams for event in reader.events([stream], EventRange())]
 
     async def close_pools(self) -> None:
