@@ -15,6 +15,7 @@ run: ## set up what is missing and start midge (ARGS="--port 4000" ...)
 
 test: ## set up what is missing and run the tests (ARGS="-k invoke" ...)
 	@tools/setup all
+	@tools/setup packages gcc libc6-dev busybox-static || true
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
 check: ## format, lint, types, imports, spelling, style
@@ -49,6 +50,8 @@ constraints: ## pin every dependency anew, with hashes and without addresses
 		pyproject.toml -o constraints.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
 		--extra neighbours --group build -c constraints.txt pyproject.toml -o constraints-run.txt
+	printf 'awslambdaric\nboto3\n' | $(BIN)/uv pip compile -q --universal --python-version 3.9 --generate-hashes --no-emit-index-url \
+		--no-annotate --no-header --upgrade - -o src/midge/runtimes/pins/python.txt
 	cd src/midge/runtimes/nodejs && npm install --package-lock-only --omit-lockfile-registry-resolved --ignore-scripts --no-audit --no-fund
 
 clean: ## remove what the verbs made, .venv included

@@ -52,8 +52,22 @@ def _program(name: str) -> str | None:
     return None if shutil.which(name) or shutil.which(name, path=beside) else f"{name} is not installed"
 
 
+@functools.cache
+def _runtime(name: str) -> str | None:
+    """A runtime of AWS's that midge finds where ``.ci/run`` has set it up, or on the machine."""
+    from harness.environments import catalogue
+
+    found = catalogue().find(name)
+    return None if found.program is not None else f"{name}: {found.missing}"
+
+
 def missing(name: str) -> str | None:
-    """Why the machine cannot offer ``name``: "namespaces", "root", or the name of a program; None if it can."""
+    """Why the machine cannot offer ``name``: "namespaces", "root", "runtime:" and a runtime, or a program.
+
+    None if it can.
+    """
+    if name.startswith("runtime:"):
+        return _runtime(name.removeprefix("runtime:"))
     known = {
         "namespaces": _namespaces,
         "root": _root,

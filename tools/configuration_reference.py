@@ -29,16 +29,48 @@ preload = ["boto3", "requests"]
 
 SECTIONS = {
     "server": "Where midge listens and keeps what it must not lose. `domain` is what function URLs end in, and a name by "
-    "which midge may be addressed; names below `localhost` mean this machine.",
+    "which midge may be addressed; names below `localhost` mean this machine. "
+    "`clock`: with `virtual`, `POST /_midge/clock/advance` turns time on, and retries, event ages, idle environments and "
+    "all else that waits follow.",
     "aws": "Which account and region callers find. `access_keys` are written as `ID:SECRET`; only function URLs with "
     "AuthType AWS_IAM look at them so far.",
     "sandbox": "How function code is kept apart from the machine: `namespaces` needs what `midge doctor` looks for, "
     "`process` does not isolate, `auto` takes namespaces where they are to be had.",
     "python": "midge's own Python runtime. `preload` is imported once, before environments are forked; `transport` is how "
     "AWS's runtime client speaks to the Runtime API: `pipelined` (midge's module, faster) or `stock` (AWS's native one).",
+    "toolchains": "Where the interpreters of runtimes are looked for besides PATH and the usual places. `search` lists "
+    "directories as an interpreter is installed in, with `bin/python3.13`, `bin/node`, `bin/java` or `dotnet` in them; "
+    "`directory` is where `midge runtimes add` installs, by default `toolchains` in the data directory.",
+    "images": "Where container images may come from. Whoever calls the API, function code included, names images, and midge "
+    "then contacts their registry or reads their file; so by default it contacts registries on this machine's loopback "
+    "interface alone (by plain HTTP), and reads no files. `registries` are the others that it may contact, by HTTPS: `host`, "
+    "`host:port` or `*.domain`, behind `http://` one that only speaks plain HTTP. A registry's token service and the hosts "
+    "that it redirects to count as others, and have to be named as well. `directories` are those below which local images "
+    "may lie (`oci:/directory:tag`, `oci-archive:/file:tag`, `docker-archive:/file:name:tag`). `auth_file` is a file as "
+    "`docker login` and `skopeo login` write it; of its forms only `auths` is read. It is read once, at start; what is in it "
+    "goes to the registry that it is for and to its token service, and never into a log.",
     "limits": "AWS's quotas by their documented values, and midge's own bounds. "
     "Sizes are in bytes and times in seconds where the name says so.",
 }
+
+
+RUNTIMES = """
+## [runtimes.\"NAME\"]
+
+One of AWS's managed runtimes, such as `python3.12`; only in the file.
+`image` names a container image, in any of the forms that `ImageUri` takes, that is the root of this runtime's environments in the place of this machine's interpreter and programs: AWS's own base images, for instance.
+It is pulled when midge starts, and may come from where `[images]` allows.
+What it starts with is its own entry point, given the function's handler; for `provided` runtimes it is the function's `bootstrap`.
+
+```toml
+[runtimes."python3.12"]
+image = "oci-archive:/images/python-3.12.tar"
+```
+
+| key | kind | default | variable |
+| --- | --- | --- | --- |
+| `image` | text | `""` | |
+"""
 
 
 def reference() -> str:
@@ -51,6 +83,8 @@ def reference() -> str:
         for key, (kind, default) in table.items():
             variable = f"{PREFIX}{section}_{key}".upper()
             parts.append(f"| `{key}` | {_kind(kind)} | `{_toml(default)}` | `{variable}` |\n")
+        if section == "images":
+            parts.append(RUNTIMES)
     return "".join(parts)
 
 

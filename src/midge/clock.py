@@ -1,14 +1,14 @@
 """Time as a dependency: whatever waits, times out or stamps takes a Clock, so that tests can turn it.
 
 ``now`` is wall time, ``monotonic`` is for durations and deadlines. Implementations: ``SystemClock`` on the running
-event loop, ``VirtualClock`` moved by ``advance``.
+event loop, ``TurnableClock`` that goes like it and can be turned on, ``VirtualClock`` that only moves by ``advance``.
 """
 
 import asyncio
 import heapq
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 
@@ -64,6 +64,69 @@ class _VirtualTimer:
     def cancel(self) -> None:
         self.callback = None
 
+    def run(self) -> None:
+        """Call back, unless it was called off."""
+        callback, self.callback = self.callback, None
+        if callback is not None:
+            callback(*self.args)
+
+
+class TurnableClock:
+    """The machine's clock, running ahead of it by what it has been turned.
+
+    Turning it does not leap: what falls due on the way happens at its own time, and has happened before time goes on.
+    """
+
+    def __init__(self) -> None:
+        self._ahead = 0.0
+        self._order = itertools.count()
+        self._timers: list[tuple[float, int, _VirtualTimer]] = []
+        self._alarm: asyncio.TimerHandle | None = None
+
+    def now(self) -> float:
+        return time.time() + self._ahead
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self._ahead
+
+    def call_later(self, delay_seconds: float, callback: Callable[..., None], *args: Any) -> Timer:
+        timer = _VirtualTimer(callback, args)
+        heapq.heappush(self._timers, (self.monotonic() + max(delay_seconds, 0.0), next(self._order), timer))
+        self._set_alarm()
+        return timer
+
+    async def advance(self, seconds: float, settled: Callable[[], Awaitable[None]]) -> None:
+        """Turn it on by ``seconds``, from one thing that falls due to the next; ``settled`` waits for what follows."""
+        left = seconds
+        while True:
+            await settled()
+            due = self._next_due()
+            step = left if due is None else min(left, max(0.0, due - self.monotonic()))
+            self._ahead += step
+            left -= step
+            self._fire()
+            if left <= 0:
+                await settled()
+                return
+
+    def _next_due(self) -> float | None:
+        while self._timers and self._timers[0][2].callback is None:
+            heapq.heappop(self._timers)
+        return self._timers[0][0] if self._timers else None
+
+    def _fire(self) -> None:
+        while (due := self._next_due()) is not None and due <= self.monotonic():
+            heapq.heappop(self._timers)[2].run()
+        self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        due = self._next_due()
+        if due is not None:
+            self._alarm = asyncio.get_running_loop().call_later(max(0.0, due - self.monotonic()), self._fire)
+
 
 class VirtualClock:
     """Time that stands still until ``advance`` moves it; due timers run in order, each at its own time."""
@@ -91,8 +154,7 @@ class VirtualClock:
         while self._timers and self._timers[0][0] <= end:
             due, _, timer = heapq.heappop(self._timers)
             self._elapsed = max(self._elapsed, due)
-            if timer.callback is not None:
-                timer.callback(*timer.args)
+            timer.run()
         self._elapsed = end
 
     def due_in(self) -> float | None:

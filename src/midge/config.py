@@ -17,8 +17,11 @@ from typing import Any, Literal, get_origin
 import msgspec
 
 from midge.model.limits import Limits
+from midge.runtimes.places import Places
 
 PREFIX = "MIDGE_"
+_BY_NAME = "runtimes"
+"""The section whose tables are named by whoever writes the file."""
 
 
 class ConfigError(Exception):
@@ -34,6 +37,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     allow_remote: bool = False
     strict: bool = False
     domain: str = "localhost"
+    clock: Literal["system", "virtual"] = "system"
 
 
 class Aws(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -62,6 +66,27 @@ class Python(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     transport: Literal["pipelined", "stock"] = "pipelined"
 
 
+class Toolchains(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the interpreters of runtimes are looked for besides PATH and the usual places."""
+
+    search: tuple[str, ...] = ()
+    directory: str = ""
+
+
+class Images(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where container images may come from, beside registries on this machine."""
+
+    registries: tuple[str, ...] = ()
+    directories: tuple[str, ...] = ()
+    auth_file: str = ""
+
+
+class Runtime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One of AWS's runtimes, in the file alone: ``[runtimes."python3.12"]``."""
+
+    image: str = ""
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that can be set."""
 
@@ -69,11 +94,22 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     aws: Aws = msgspec.field(default_factory=Aws)
     sandbox: Sandbox = msgspec.field(default_factory=Sandbox)
     python: Python = msgspec.field(default_factory=Python)
+    toolchains: Toolchains = msgspec.field(default_factory=Toolchains)
+    images: Images = msgspec.field(default_factory=Images)
+    runtimes: dict[str, Runtime] = msgspec.field(default_factory=dict[str, Runtime])
+    """By AWS's names. Its keys cannot be overridden by variables: names of runtimes have dots."""
     limits: Limits = msgspec.field(default_factory=Limits)
 
     @property
     def data_dir(self) -> Path:
         return Path(self.server.data_dir).expanduser().absolute()
+
+    @property
+    def places(self) -> Places:
+        """Where runtimes are; what ``midge runtimes add`` installs is in the data directory, unless another is named."""
+        named = self.toolchains.directory
+        added = Path(named).expanduser().absolute() if named else self.data_dir / "toolchains"
+        return Places(added=added, search=tuple(Path(part).expanduser().absolute() for part in self.toolchains.search))
 
 
 def keys() -> dict[str, dict[str, tuple[Any, Any]]]:
@@ -82,6 +118,8 @@ def keys() -> dict[str, dict[str, tuple[Any, Any]]]:
     sections: dict[str, dict[str, tuple[Any, Any]]] = {}
     for section in msgspec.structs.fields(Config):
         value: Any = getattr(defaults, section.name)
+        if section.name == _BY_NAME:
+            continue
         fields = dataclasses.fields(value) if isinstance(value, Limits) else msgspec.structs.fields(section.type)
         sections[section.name] = {field.name: (field.type, getattr(value, field.name)) for field in fields}
     return sections
@@ -139,6 +177,8 @@ def _from_environment(environment: Mapping[str, str]) -> list[tuple[str, str, An
 def _refuse_unknown(tables: Mapping[str, Mapping[str, Any]]) -> None:
     known = keys()
     for section, table in tables.items():
+        if section == _BY_NAME:
+            continue  # msgspec tells of it
         if section not in known:
             raise ConfigError(f"configuration: no section [{section}]; there are {', '.join(known)}")
         for key in table:
@@ -151,6 +191,10 @@ def _check(config: Config) -> None:
         raise ConfigError(f"configuration: port {config.server.port} is not between 1 and 65535")
     if not (len(config.aws.account) == 12 and config.aws.account.isdecimal()):
         raise ConfigError("configuration: an account id has 12 digits")
+    for registry in config.images.registries:
+        host = registry.removeprefix("http://")
+        if not host or "/" in host or "@" in host:
+            raise ConfigError(f"configuration: [images] registries takes host, host:port or *.domain, not {registry}")
     if not all(re.fullmatch(r"[^:]+:.+", key) for key in config.aws.access_keys):
         raise ConfigError("configuration: [aws] access_keys are written as ID:SECRET")
     if not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)*", config.server.domain):

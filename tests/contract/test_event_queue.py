@@ -31,6 +31,7 @@ def event(due_seconds: float = 10.0, function: FunctionId = FUNCTION, **more: An
         "trace_id": "Root=1",
         "payload": b"{}",
         "client_context": b'{"a":1}',
+        "tenant_id": "blue one",
         "accepted_seconds": 9.5,
         "due_seconds": due_seconds,
     }
@@ -64,7 +65,7 @@ def test_an_event_comes_back_as_it_was_put(in_queue: Runner) -> None:
     async def scenario(queue: EventQueue) -> None:
         for given_event in (
             event(),
-            event(qualifier=None, client_context=None, payload=b"\xff" * 3, attempts=2, delays=7),
+            event(qualifier=None, client_context=None, tenant_id=None, payload=b"\xff" * 3, attempts=2, delays=7),
         ):
             put = await queue.put(given_event, held=False)
             assert put == replace(given_event, number=put.number)

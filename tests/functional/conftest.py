@@ -4,7 +4,7 @@
 """
 
 import contextlib
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,9 @@ def start_midge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[.
     """Starts servers: ``start_midge(data_dir=..., MIDGE_LIMITS_INIT_SECONDS="1")``; all are stopped after the module."""
     servers: list[Midge] = []
 
-    def start(data_dir: Path | None = None, **variables: str) -> Midge:
+    def start(data_dir: Path | None = None, options: Sequence[str] = (), **variables: str) -> Midge:
         base = tmp_path_factory.mktemp("midge")
-        server = Midge(data_dir or base / "data", base / "midge.log", variables)
+        server = Midge(data_dir or base / "data", base / "midge.log", variables, options)
         servers.append(server)
         return server
 

@@ -5,6 +5,13 @@ from typing import Any
 
 from functional.server import Midge, make_zip
 
+PATIENT = {
+    "MIDGE_LIMITS_SHUTDOWN_INTERNAL_SECONDS": "8",
+    "MIDGE_LIMITS_SHUTDOWN_RUNTIME_SECONDS": "8",
+    "MIDGE_LIMITS_SHUTDOWN_SECONDS": "12",
+}
+"""For a server whose extensions are to have said everything before they are ended."""
+
 PROGRAM = """#!/usr/bin/env python3.11
 import http.client, http.server, json, os, socket, sys, threading, time
 NAME = os.path.basename(sys.argv[0])

@@ -9,12 +9,13 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import boto3
 from botocore.config import Config
+from harness import toolchains
 
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
@@ -35,17 +36,24 @@ def clean_environment(**more: str) -> dict[str, str]:
 
 
 class Midge:
-    """A running server. Its output is collected in ``log_file``."""
+    """A running server, which finds what set-up has put outside of the checkout. Its output is collected in ``log_file``."""
 
-    def __init__(self, data_dir: Path, log_file: Path, variables: Mapping[str, str]) -> None:
+    def __init__(
+        self, data_dir: Path, log_file: Path, variables: Mapping[str, str], options: Sequence[str] = ()
+    ) -> None:
         self.port = free_port()
         self.endpoint = f"http://127.0.0.1:{self.port}"
         self.data_dir = data_dir
         self.log_file = log_file
         argv = [sys.executable, "-m", "midge.cli", "serve", "--port", str(self.port), "--data-dir", str(data_dir)]
+        argv += options
         with log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=clean_environment(**variables)
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=clean_environment(**{**toolchains.variables(), **variables}),
             )
         try:
             self._wait_until_ready()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
-from functional.extension_programs import PROGRAM, publish
+from functional.extension_programs import PATIENT, PROGRAM, publish
 from functional.server import ROLE, Midge, make_zip
 from functional.watched import Watched
 
@@ -26,6 +26,12 @@ signal.signal(signal.SIGTERM, last)
 
 
 Watch = Callable[..., Watched]
+
+
+@pytest.fixture(scope="module")
+def midge(start_midge: Callable[..., Midge]) -> Midge:
+    """A server that waits for last words however busy the machine is; AWS's times are proved on virtual time."""
+    return start_midge(**PATIENT)
 
 
 @pytest.fixture
@@ -161,67 +167,79 @@ def check_others(midge: Midge, deploy: Callable[..., str]) -> None:
     assert json.loads(answer["Payload"].read()) == 1
 
 
-FAILURES: dict[str, tuple[dict[str, Any], str, str]] = {
-    "never registers": ({"at": "start", "do": "sleep"}, "Sandbox.Timedout", "Task timed out after 2.00 seconds"),
-    "exits at once": ({"at": "start", "do": "exit", "code": 0}, "Extension.Crash", "exit code 0"),
-    "crashes in init": ({"at": "next", "do": "exit", "code": 3}, "Extension.Crash", "exit status 3"),
-    "never asks": ({"at": "next", "do": "sleep"}, "Sandbox.Timedout", "Task timed out after 2.00 seconds"),
+CRASHES: dict[str, tuple[dict[str, Any], str]] = {
+    "exits at once": ({"at": "start", "do": "exit", "code": 0}, "exit code 0"),
+    "crashes in init": ({"at": "next", "do": "exit", "code": 3}, "exit status 3"),
 }
 
 
-@pytest.mark.parametrize("case", FAILURES)
-def test_one_that_breaks_initialisation(watch_at: Callable[..., Any], case: str) -> None:
-    """However an extension breaks initialisation, the caller gets AWS's error and others go on."""
-    mode, kind, text = FAILURES[case]
-    function, others = watch_at({"bad": mode}, Timeout=2)
-    assert function.error() == (kind, text)
+@pytest.mark.parametrize("case", CRASHES)
+def test_one_that_ends_in_initialisation(watch: Watch, midge: Midge, deploy: Callable[..., str], case: str) -> None:
+    """An extension that ends before it is ready is Extension.Crash, after a second attempt; others go on."""
+    mode, text = CRASHES[case]
+    function = watch(bad=mode)
+    assert function.error() == ("Extension.Crash", text)
+    check_others(midge, deploy)
+    check_phases(function.until("REPORT"), "error\tError Type: Extension.Crash")
+
+
+def check_phases(log: list[str], status: str) -> None:
+    """Initialisation failed in its own time, and then as a part of the invocation."""
+    lines = [line.partition("Phase: ")[2] for line in log if line.startswith("INIT_REPORT")]
+    assert lines == [f"{phase}\tStatus: {status}\n" for phase in ("init", "invoke")]
+
+
+@pytest.mark.parametrize("at", ["start", "next"])
+def test_one_that_never_gets_ready(impatient: Midge, watch_at: "WatchAt", at: str) -> None:
+    """An extension that does not register, or never asks for an event, times out twice; others go on."""
+    function, others = watch_at(impatient, {"bad": {"at": at, "do": "sleep"}}, Timeout=2)
+    assert function.error() == ("Sandbox.Timedout", "Task timed out after 2.00 seconds")
     others()
-    log = function.until("REPORT")
-    assert any("Phase: init\t" in line for line in log)
-    assert any("Phase: invoke\t" in line for line in log)
+    check_phases(function.until("REPORT"), "timeout")
 
 
 @pytest.fixture(scope="module")
 def impatient(start_midge: Callable[..., Midge]) -> Midge:
-    """A server whose init phase has one second, so that its end comes soon."""
+    """A server whose init phase has one second, so that its end comes soon; Shutdown has the time that AWS gives."""
     return start_midge(MIDGE_LIMITS_INIT_SECONDS="1")
 
 
-@pytest.fixture
-def watch_at(impatient: Midge, request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
-    """Deploys on the impatient server; returns the function and a check that others are well."""
-    client = impatient.client()
-    created: list[str] = []
-    unique = str(abs(hash(request.node.name)))
+@pytest.fixture(scope="module")
+def strict(start_midge: Callable[..., Midge]) -> Midge:
+    """A server with AWS's own times."""
+    return start_midge()
 
-    def make(modes: Mapping[str, Any], **settings: Any) -> Any:
-        arn = publish(impatient, f"layer{unique}", *modes)
+
+WatchAt = Callable[..., tuple[Watched, Callable[[], None]]]
+
+
+@pytest.fixture
+def watch_at(request: pytest.FixtureRequest) -> Iterator[WatchAt]:
+    """Deploys a function with extensions at a server; returns it and a check that others are well there."""
+    unique = str(abs(hash(request.node.name)))
+    created: list[tuple[Any, str]] = []
+
+    def make(server: Midge, modes: Mapping[str, Any], **settings: Any) -> tuple[Watched, Callable[[], None]]:
+        client = server.client()
+        arn = publish(server, f"layer{unique}", *modes)
         environment = {"Variables": {"EXTENSIONS": json.dumps(modes)}}
         for name, source, more in (
             (f"f{unique}", HANDLER, {"Layers": [arn], "Environment": environment, **settings}),
             (f"other{unique}", "def handler(event, context): return event", {}),
         ):
-            code = {"ZipFile": make_zip({"app.py": source})}
-            client.create_function(
-                FunctionName=name,
-                Code=code,
-                Runtime="python3.11",
-                Handler="app.handler",
-                Role=ROLE,
-                MemorySize=192,
-                **more,
-            )
-            created.append(name)
+            request = {"Runtime": "python3.11", "Handler": "app.handler", "Role": ROLE, "MemorySize": 192, **more}
+            client.create_function(FunctionName=name, Code={"ZipFile": make_zip({"app.py": source})}, **request)
+            created.append((client, name))
             client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
 
         def others() -> None:
             answer = client.invoke(FunctionName=f"other{unique}", Payload=b"1")
             assert json.loads(answer["Payload"].read()) == 1
 
-        return Watched(impatient, f"f{unique}"), others
+        return Watched(server, f"f{unique}"), others
 
     yield make
-    for name in created:
+    for client, name in created:
         client.delete_function(FunctionName=name)
 
 
@@ -234,43 +252,43 @@ def test_one_that_crashes_in_an_invocation(watch: Watch, midge: Midge, deploy: C
     assert any("Status: error\tError Type: Extension.Crash" in line for line in log)
 
 
-def test_one_that_never_asks_again(watch: Watch, midge: Midge, deploy: Callable[..., str]) -> None:
+def test_one_that_never_asks_again(strict: Midge, watch_at: WatchAt) -> None:
     """The caller has its answer, the log tells of a time-out, and the next call has a new environment."""
-    function = watch(settings={"Timeout": 2}, bad={"at": "INVOKE", "do": "sleep"})
+    function, others = watch_at(strict, {"bad": {"at": "INVOKE", "do": "sleep"}}, Timeout=4)
     function.invoke()
     log = function.until("REPORT")
-    assert any("Task timed out after 2.00 seconds" in line for line in log)
-    check_others(midge, deploy)
+    assert any("Task timed out after 4.00 seconds" in line for line in log)
+    others()
 
 
-def test_one_that_does_not_end_is_killed(watch: Watch) -> None:
-    """An extension that ignores SHUTDOWN is gone two seconds later."""
-    function = watch(bad={"linger": 3600})
+def test_one_that_does_not_end_is_killed(strict: Midge, watch_at: WatchAt) -> None:
+    """An extension that ignores SHUTDOWN is gone when its two seconds are over."""
+    function, others = watch_at(strict, {"lingering": {"linger": 3600}}, Timeout=20)
     function.invoke()
     function.end()
-    log = function.until("@bad SHUTDOWN")
-    function.until_gone("extensions/bad")
-    assert "@bad done\n" not in log
+    log = function.until("@lingering SHUTDOWN")
+    function.until_gone("extensions/lingering")
+    assert "@lingering done\n" not in log
+    others()
 
 
 @pytest.mark.parametrize("what", ["long lines", "short lines"])
-def test_one_that_floods_its_output(watch: Watch, midge: Midge, deploy: Callable[..., str], what: str) -> None:
+def test_one_that_floods_its_output(strict: Midge, watch_at: WatchAt, what: str) -> None:
     """Gigabytes of output, or millions of lines that others subscribe to, are cut off; the others go on."""
     mode: dict[str, Any] = {"at": "INVOKE", "do": "flood"}
     if what == "short lines":
         mode |= {"what": "x\n", "times": 32768}
     ears = {"sink": "http", "subscribe": {**SUBSCRIPTION, "destination": DESTINATIONS["http"]}}
-    function = watch(bad=mode, ears=ears, settings={"Timeout": 3})
+    function, others = watch_at(strict, {"bad": mode, "ears": ears}, Timeout=4)
     function.invoke()
-    check_others(midge, deploy)
+    others()
 
 
-def test_one_that_eats_the_memory(watch: Watch, midge: Midge, deploy: Callable[..., str]) -> None:
+def test_one_that_eats_the_memory(strict: Midge, watch_at: WatchAt) -> None:
     """Extensions share the function's memory: one that takes it all fails the invocation, and nobody else's."""
-    function = watch(bad={"at": "INVOKE", "do": "eat"}, settings={"Timeout": 20})
-    kind, _ = function.error("sleep")
-    assert kind in {"Extension.Crash", "Runtime.OutOfMemory", "Runtime.ExitError"}
-    check_others(midge, deploy)
+    function, others = watch_at(strict, {"bad": {"at": "INVOKE", "do": "eat"}}, Timeout=20)
+    assert function.error("sleep")[0] in {"Extension.Crash", "Runtime.OutOfMemory", "Runtime.ExitError"}
+    others()
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from functional.extension_programs import PATIENT
 from functional.server import Midge, make_zip
 from functional.watched import Watched
 from harness.crates import built, installed
@@ -60,6 +61,12 @@ REQUEST = {
     },
     "isBase64Encoded": False,
 }
+
+
+@pytest.fixture(scope="module")
+def midge(start_midge: Callable[..., Midge]) -> Midge:
+    """A server that waits for last words however busy the machine is; AWS's times are proved on virtual time."""
+    return start_midge(**PATIENT)
 
 
 def layer(midge: Midge, name: str, program: bytes) -> str:

@@ -4,6 +4,7 @@ Node.js has a module of its own, ``test_nodejs_runtime.py``.
 """
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -12,12 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness.environments import Driven, Workshop, catalogue, namespace_sandbox, workshop, write_package
+from harness.environments import FOUND, Driven, Workshop, catalogue, namespace_sandbox, workshop, write_package
 
+from midge.runtimes.places import Places
 from midge.sandbox.port import ProcessExit
 
 pytestmark = pytest.mark.needs("namespaces")
 
+REQUIRED_PYTHONS = ["python3.9", "python3.10", "python3.11", "python3.12", "python3.13"]
+HAS_CLIENTS = FOUND.client("python3.9").is_dir()
 PYTHONS = [name for name in catalogue() if name.startswith("python")]
 OURS = f"python{sys.version_info[0]}.{sys.version_info[1]}"
 ECHO = "def handler(event, context):\n    return event\n"
@@ -51,7 +55,7 @@ def handler(event, context):
 
 @pytest.mark.parametrize(
     ("runtime", "path"),
-    [*((name, "forked") for name in PYTHONS if name != "python3.9"), (OURS, "direct")],  # boto3 needs a later one
+    [*((name, "forked") for name in PYTHONS if name != "python3.9" or HAS_CLIENTS), (OURS, "direct")],
 )
 def test_boto3_is_there_in_every_version(shop: Workshop, tmp_path: Path, runtime: str, path: str) -> None:
     """boto3 can be imported and used, in a runtime that was forked and in one that was started for the function."""
@@ -68,8 +72,8 @@ def handler(event, context):
 
 
 @pytest.mark.skipif("python3.9" not in PYTHONS, reason="this machine has no Python 3.9")
-def test_a_version_that_boto3_does_not_support_runs_functions(shop: Workshop, tmp_path: Path) -> None:
-    """A function that mentions boto3 where it cannot be preloaded starts, and meets the failed import itself."""
+def test_a_version_that_boto3_does_not_support_runs_functions(tmp_path: Path) -> None:
+    """Where midge's own client serves a version that its boto3 does not: a function meets the failed import itself."""
     source = """
 def handler(event, context):
     try:
@@ -77,7 +81,31 @@ def handler(event, context):
     except Exception:
         return "not here"
 """
-    assert shop.invoke(package(tmp_path, source), runtime="python3.9") == "not here"
+    nothing_added = catalogue(("boto3",), places=Places(added=tmp_path / "toolchains"))
+    with workshop(lambda: namespace_sandbox(programs=nothing_added)) as shop:
+        assert shop.invoke(package(tmp_path, source), runtime="python3.9") == "not here"
+
+
+@pytest.mark.parametrize("runtime", REQUIRED_PYTHONS)
+@pytest.mark.parametrize("stock", [False, True])
+def test_the_client_of_each_version(tmp_path: Path, runtime: str, stock: bool) -> None:
+    """Each version runs the awslambdaric that was made for it, with AWS's native transport as well as with midge's."""
+    if runtime not in PYTHONS or not FOUND.client(runtime).is_dir():
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{runtime} was not added with a client of its own")
+    source = """
+import importlib.metadata, sys
+import runtime_client
+def handler(event, context):
+    where = importlib.metadata.distribution("awslambdaric").locate_file("awslambdaric")
+    return [importlib.metadata.version("awslambdaric"), str(where), runtime_client.__file__, event]
+"""
+    programs = catalogue(stock_transport=stock)
+    with workshop(lambda: namespace_sandbox(programs=programs)) as shop:
+        version, where, transport, event = shop.invoke(package(tmp_path, source), {"a": ["ä"]}, runtime=runtime)
+    assert version in programs.find(runtime).version
+    assert where == "/var/runtime/awslambdaric"
+    assert transport.endswith("linux-gnu.so" if stock else "/transport/runtime_client.py")
+    assert event == {"a": ["ä"]}
 
 
 def test_a_library_that_the_function_brings_wins_over_a_preloaded_one(shop: Workshop, tmp_path: Path) -> None:

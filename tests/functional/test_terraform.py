@@ -14,6 +14,9 @@ from typing import Any
 
 import pytest
 from functional.server import Midge, clean_environment, make_zip
+from harness import oci
+from harness.image_runtime import image_runtime
+from harness.oci import directory, file, layer
 
 CONFIGURATION = Path(__file__).parent / "terraform" / "main.tf"
 SECONDS = 300
@@ -44,10 +47,11 @@ needs_terraform = pytest.mark.needs("terraform", "terraform-aws-provider", "name
 class Terraform:
     """One working directory."""
 
-    def __init__(self, directory: Path, endpoint: str) -> None:
+    def __init__(self, directory: Path, endpoint: str, configuration: Path = CONFIGURATION, **given: str) -> None:
+        """``given``: further variables of the configuration."""
         self._directory = directory
         directory.mkdir()
-        shutil.copy(CONFIGURATION, directory)
+        shutil.copy(configuration, directory)
         (directory / "package.zip").write_bytes(make_zip({"app.py": HANDLER}))
         (directory / "layer.zip").write_bytes(make_zip({"python/shared.py": "VALUE = 'from the layer'\n"}))
         files = {name: str(directory / f"{name}.zip") for name in ("package", "layer")}
@@ -55,7 +59,7 @@ class Terraform:
             TF_IN_AUTOMATION="1",
             TF_VAR_endpoint=endpoint,
             CHECKPOINT_DISABLE="1",
-            **{f"TF_VAR_{name}": path for name, path in files.items()},
+            **{f"TF_VAR_{name}": value for name, value in {**files, **given}.items()},
         )
         self.run("init", f"-plugin-dir={os.environ['TF_PLUGIN_DIR']}")
 
@@ -148,4 +152,23 @@ def test_what_is_there_can_be_imported(start_midge: Callable[..., Midge], tmp_pa
     assert f" {len(imported)} imported, 0 added" in summary, reasons
     terraform.expect_no_drift(1)
     terraform.run("destroy", "-auto-approve", step=1)
+    nothing_is_left(midge)
+
+
+@needs_terraform
+@pytest.mark.needs("gcc")
+def test_functions_that_are_images(start_midge: Callable[..., Midge], tmp_path: Path) -> None:
+    """A function of a container image, with all of its image's settings, is applied, changed and destroyed without drift."""
+    runtime = layer(file("entry", image_runtime(), 0o755), directory("here"), directory("bin"))
+    images = {
+        f"step{step}": oci.image(runtime, layer(file("step", b"%d" % step)), config={"Cmd": ["/entry"]})
+        for step in (1, 2)
+    }
+    layout = oci.write_layout(tmp_path / "layout", images)
+    midge = start_midge(MIDGE_IMAGES_DIRECTORIES=str(tmp_path))
+    terraform = Terraform(tmp_path / "work", midge.endpoint, CONFIGURATION.with_name("image.tf"), image=f"oci:{layout}")
+    for step in (1, 2):
+        assert terraform.apply(step) == {"argv": f"/entry step {step}", "code": f"oci:{layout}:step{step}"}
+    terraform.expect_no_drift(2)
+    terraform.run("destroy", "-auto-approve", step=2)
     nothing_is_left(midge)

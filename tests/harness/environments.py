@@ -15,20 +15,23 @@ from typing import Any, Protocol, TypeVar, cast
 
 import httptools
 import uvloop
+from harness.toolchains import places as find_places
 
 from midge.clock import SystemClock
 from midge.model.limits import Limits
 from midge.observe.log_frames import unframed
 from midge.runtimes.catalogue import Catalogue, discover, node_modules_directory
+from midge.runtimes.places import Places
 from midge.sandbox.cgroups.discovery import open_cgroups
 from midge.sandbox.cgroups.port import Cgroups, unique_name
 from midge.sandbox.namespaces import NamespaceSandbox
-from midge.sandbox.port import ExtensionProcesses, ProcessExit, Sandbox, SandboxedEnvironment, StartRequest
+from midge.sandbox.port import ExtensionProcesses, ProcessExit, RootImage, Sandbox, SandboxedEnvironment, StartRequest
 from midge.sandbox.process import ProcessSandbox
 
 T = TypeVar("T")
 PATIENCE_SECONDS = 60.0
 ENDPOINT_PORT = 4566
+FOUND = find_places()
 KEPT_OUTPUT_BYTES = 1 << 20
 ACCEPTED = b'HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{"status":"OK"}'
 
@@ -294,6 +297,7 @@ class Workshop:
         memory_size_mb: int = 128,
         ephemeral_storage_mb: int = 512,
         layers: Path | None = None,
+        image: RootImage | None = None,
         extensions: tuple[str, ...] = (),
         **more: str,
     ) -> AsyncGenerator[Driven]:
@@ -305,6 +309,7 @@ class Workshop:
                 handler=handler,
                 task_root=package,
                 layers_root=layers,
+                image=image,
                 environment=variables(handler, memory_size_mb, **more),
                 memory_size_mb=memory_size_mb,
                 ephemeral_storage_mb=ephemeral_storage_mb,
@@ -335,20 +340,27 @@ class Workshop:
         self._runner.close()
 
 
-def catalogue(preload: tuple[str, ...] = ()) -> Catalogue:
+def catalogue(preload: tuple[str, ...] = (), *, stock_transport: bool = False, places: Places = FOUND) -> Catalogue:
     """What this machine can run."""
-    return discover(python_preload=preload, python_stock_transport=False, node_modules=node_modules_directory())
+    return discover(
+        python_preload=preload,
+        python_stock_transport=stock_transport,
+        node_modules=node_modules_directory(),
+        places=places,
+    )
 
 
 def namespace_sandbox(
     cgroups: Cgroups | None = None,
     preload: tuple[str, ...] = (),
     endpoint: Callable[[], asyncio.Protocol] = asyncio.Protocol,
+    *,
+    programs: Catalogue | None = None,
 ) -> NamespaceSandbox:
     """The sandbox as midge makes it; call it in the loop."""
     limits = Limits(stems_per_runtime=1, forked_stems_per_runtime=1, stems_after_burst=1, cells_per_runtime=2)
     return NamespaceSandbox(
-        programs=catalogue(preload),
+        programs=programs or catalogue(preload),
         endpoint=lambda: endpoint,
         endpoint_port=ENDPOINT_PORT,
         cgroups=cgroups or open_cgroups(unique_name(), limits.processes_per_environment),

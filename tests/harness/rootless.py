@@ -12,7 +12,13 @@ from midge.sandbox import rootless
 from midge.sandbox.inside import kernel
 
 NOBODY = 65534
-NEEDED = (Path(sys.base_prefix), Path(sys.prefix), Path(__file__).resolve().parents[2])
+_CACHE = Path(os.environ.get("BUILD_CACHE", ""))
+NEEDED = (
+    Path(sys.base_prefix),
+    Path(sys.prefix),
+    Path(__file__).resolve().parents[2],
+    *([_CACHE] if _CACHE.is_absolute() and _CACHE.is_dir() else []),
+)
 
 
 def closed_ancestor(path: Path) -> Path | None:

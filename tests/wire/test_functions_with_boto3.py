@@ -24,6 +24,8 @@ from midge.blobs.directory import DirectoryBlobs
 from midge.blobs.packages import Packages
 from midge.clock import SystemClock
 from midge.http.control import ControlPlane
+from midge.images.egress import Egress
+from midge.images.images import Images
 from midge.invoke.pool import ProvisionedEnvironments
 from midge.invoke.request_ids import RequestIds
 from midge.model.functions import Alias, FunctionId, FunctionVersion
@@ -91,10 +93,11 @@ class Midge:
         self.store = await SqliteStore.open(directory / "midge.db", limits)
         self.blobs = await DirectoryBlobs.open(directory / "blobs")
         self.packages = Packages(directory / "packages", self.blobs, limits)
+        self.images = Images(directory / "images", Egress(directories=[directory]), limits)
         self.links = CodeLinks(read_or_create_secret(directory / "secret"), clock, limits)
         self.api = Api(
             ApiServices(
-                store=self.store, blobs=self.blobs, packages=self.packages, router=NoRouter(), clock=clock,
+                store=self.store, blobs=self.blobs, packages=self.packages, images=self.images, router=NoRouter(), clock=clock,
                 limits=limits, fetch_s3=no_s3, runtimes=AnyRuntime(), code_links=self.links,
                 accept_event=accept_no_event,
             )
@@ -118,6 +121,7 @@ class Midge:
     async def _close(self) -> None:
         await self.api.close()
         await self.packages.close()
+        await self.images.close()
         await self.blobs.close()
         await self.store.close()
 

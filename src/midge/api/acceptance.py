@@ -19,6 +19,7 @@ def new_event(
     request_id: str,
     trace_id: str = "",
     client_context: bytes | None = None,
+    tenant_id: str | None = None,
 ) -> AsyncEvent:
     """An event that is due at once."""
     return AsyncEvent(
@@ -28,6 +29,7 @@ def new_event(
         trace_id=trace_id,
         payload=payload or b"{}",
         client_context=client_context,
+        tenant_id=tenant_id,
         accepted_seconds=now_seconds,
         due_seconds=now_seconds,
     )

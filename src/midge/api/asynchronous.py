@@ -12,6 +12,7 @@ from midge.api.control_plane import ControlPlane
 from midge.api.invocations import check_json, payload_too_large
 from midge.api.names import resolve_function
 from midge.api.services import CallContext
+from midge.api.tenancy import refuse_with_tenants
 from midge.model.errors import not_found
 from midge.model.functions import LATEST
 
@@ -29,6 +30,7 @@ async def invoke_async(plane: ControlPlane, values: Mapping[str, Any], context: 
         await loading.load(plane, function, None)
         if not services.router.knows(function, LATEST):
             raise not_found(function.arn)
+    refuse_with_tenants(await services.store.version(function, LATEST), "InvokeAsync")
     now = services.clock.now()
     await put(services.accept_event, new_event(function, None, payload, now, request_id=context.request_id))
     return {"Status": 202}

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from midge.api import images
 from midge.api.members import part
 from midge.model.arns import parse_arn
 from midge.model.errors import ServiceError, invalid_parameter, not_supported
@@ -60,7 +61,9 @@ _UNABLE = (
 
 def check_create(values: Mapping[str, Any], limits: Limits) -> None:
     """Raise InvalidParameterValueException if the configuration of a new function is not acceptable."""
-    if not values.get("Runtime") or not values.get("Handler"):
+    image = images.is_image(values)
+    images.check_members(values, image=image)
+    if not image and (not values.get("Runtime") or not values.get("Handler")):
         raise invalid_parameter(
             "Runtime and Handler are mandatory parameters for functions created with deployment packages."
         )

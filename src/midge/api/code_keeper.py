@@ -1,4 +1,4 @@
-"""Which zips are in use: counts the records that name each, and lets go of a zip some time after the last.
+"""Which zips and images are in use: counts the records that name each, and lets go of one some time after the last.
 
 The directory that a combination of layers is unpacked into is counted in the same way, under its own name.
 
@@ -16,7 +16,8 @@ from midge.blobs.digests import layers_name
 from midge.blobs.packages import Packages
 from midge.blobs.port import Blobs
 from midge.clock import Clock, Timer
-from midge.model.functions import Code, FunctionVersion
+from midge.images.images import Images, is_root
+from midge.model.functions import Code, FunctionImage, FunctionVersion
 from midge.model.limits import Limits
 from midge.tasks import TaskOwner
 
@@ -24,9 +25,12 @@ from midge.tasks import TaskOwner
 class CodeKeeper:
     """Owns the coming and going of zips; its timers end with ``close``."""
 
-    def __init__(self, blobs: Blobs, packages: Packages, clock: Clock, limits: Limits, tasks: TaskOwner) -> None:
+    def __init__(
+        self, blobs: Blobs, packages: Packages, images: Images, clock: Clock, limits: Limits, tasks: TaskOwner
+    ) -> None:
         self._blobs = blobs
         self._packages = packages
+        self._images = images
         self._clock = clock
         self._limits = limits
         self._tasks = tasks
@@ -41,6 +45,7 @@ class CodeKeeper:
         for digests, count in layer_uses.items():
             self._uses[layers_name(digests)] += count
         await self._packages.sweep(self._uses)
+        await self._images.sweep(self._uses)
         for digest in await self._blobs.digests() - set(self._uses):
             await self._blobs.delete(digest)
 
@@ -60,6 +65,12 @@ class CodeKeeper:
             except BaseException:
                 self.release(code)
                 raise
+
+    async def keep_image(self, image: FunctionImage) -> None:
+        """The root of an image is in use once more; there is nothing to store."""
+        lock = self._locks.of(image.root)
+        async with lock:
+            self._uses[image.root] += 1
 
     def use_version(self, version: FunctionVersion) -> None:
         """One more version is like this one, whose code is in use already."""
@@ -93,8 +104,11 @@ class CodeKeeper:
         async with lock:
             if self._uses[digest] <= 0 and digest not in self._timers:
                 del self._uses[digest]
-                await self._packages.remove(digest)
-                await self._blobs.delete(digest)
+                if is_root(digest):
+                    await self._images.remove(digest)
+                else:
+                    await self._packages.remove(digest)
+                    await self._blobs.delete(digest)
                 self._log.info("code_removed", digest=digest)
 
 

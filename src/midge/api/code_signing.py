@@ -14,6 +14,7 @@ import structlog
 
 from midge.api.code_signing_configs import config_of
 from midge.api.control_plane import ControlPlane
+from midge.api.images import code_signing_refused
 from midge.api.names import resolve_function
 from midge.api.services import CallContext
 from midge.model.errors import ServiceError
@@ -60,7 +61,8 @@ async def put_function_code_signing_config(
     action, arn = "PutFunctionCodeSigningConfig", values["CodeSigningConfigArn"]
     function = resolve_function(action, values["FunctionName"], context)
     async with held(plane, arn, action, context), plane.locks.of(function):
-        await plane.latest(function)
+        if (await plane.latest(function)).image is not None:
+            raise code_signing_refused()
         settings = await plane.settings(function)
         await plane.services.store.put_resource(replace(settings, code_signing_config_arn=arn))
     return {"CodeSigningConfigArn": arn, "FunctionName": function.name}

@@ -23,7 +23,7 @@ async def fetch_code(services: ApiServices, values: Mapping[str, Any], operation
     inline, bucket, key = values.get("ZipFile"), values.get("S3Bucket"), values.get("S3Key")
     version = values.get("S3ObjectVersion")
     if inline is not None:
-        if bucket or key or version:
+        if bucket or key or version or values.get("ImageUri"):
             raise invalid_parameter(f"Please do not provide other {members} parameters when providing a ZipFile.")
         check_inline_zip(inline, operation, services.limits)
         data = inline

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from midge.api import images, tenancy
 from midge.api.members import is_empty
 from midge.model.functions import FunctionId, FunctionVersion, Logging
 
@@ -33,9 +34,9 @@ def render(version: FunctionVersion, qualifier: str | None = None) -> dict[str, 
     rendered: dict[str, Any] = {
         "FunctionName": function.name,
         "FunctionArn": function.arn if qualifier is None else function.qualified_arn(qualifier),
-        "Runtime": version.runtime,
+        "Runtime": version.runtime or None,
         "Role": version.role,
-        "Handler": version.handler,
+        "Handler": version.handler or None,
         "CodeSize": version.code.size_bytes,
         "Description": version.description,
         "Timeout": version.timeout_seconds,
@@ -49,11 +50,13 @@ def render(version: FunctionVersion, qualifier: str | None = None) -> dict[str, 
         "RevisionId": version.revision_id,
         "ConfigSha256": config_sha256(version),
         **_render_state(version),
-        "PackageType": "Zip",
+        "PackageType": "Zip" if version.image is None else "Image",
+        "TenancyConfig": tenancy.render(version),
+        "ImageConfigResponse": images.render_config(version),
         "Architectures": [version.architecture],
         "EphemeralStorage": {"Size": version.ephemeral_storage_mb},
         "SnapStart": {"ApplyOn": "None", "OptimizationStatus": "Off"},
-        "RuntimeVersionConfig": {"RuntimeVersionArn": runtime_version_arn(function.region, version.runtime)},
+        "RuntimeVersionConfig": _render_runtime_version(version),
         "LoggingConfig": _render_logging(version.logging),
         **{name: value for name, value in version.kept.items() if name not in _HIDDEN},
     }
@@ -92,6 +95,12 @@ def _render_logging(logging: Logging) -> dict[str, Any]:
     return {name: value for name, value in shown.items() if value is not None}
 
 
+def _render_runtime_version(version: FunctionVersion) -> dict[str, Any] | None:
+    if version.image is not None:
+        return None
+    return {"RuntimeVersionArn": runtime_version_arn(version.function.region, version.runtime)}
+
+
 def runtime_version_arn(region: str, runtime: str) -> str:
     """An identifier of AWS's form for the build of ``runtime``; midge has one build of each."""
     return f"arn:aws:lambda:{region}::runtime:{hashlib.sha256(runtime.encode()).hexdigest()}"
@@ -104,6 +113,8 @@ def config_sha256(version: FunctionVersion) -> str:
         version.memory_size_mb, version.ephemeral_storage_mb, dict(version.environment), version.architecture,
         version.logging, dict(version.kept), [layer.arn for layer in version.layers],
     ]  # fmt: skip
+    if version.image_config is not None:
+        content.append(version.image_config)
     digest = hashlib.sha256(msgspec.json.encode(content, order="deterministic")).digest()
     return base64.b64encode(digest).decode("ascii")
 
@@ -138,6 +149,8 @@ def merge(version: FunctionVersion, values: Mapping[str, Any]) -> FunctionVersio
         changes["environment"] = dict(environment.get("Variables") or {})
     if (logging := values.get("LoggingConfig")) is not None:
         changes["logging"] = _merge_logging(version.logging, logging)
+    if (image_config := values.get("ImageConfig")) is not None:
+        changes["image_config"] = images.config_of(image_config)
     if architectures := values.get("Architectures"):
         changes["architecture"] = architectures[0]
     return replace(version, **changes)

@@ -3,7 +3,7 @@
 Made from the service model and ``operations``; ``docs/operations.md`` is this text. A test fails when either moves on.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from midge.api.members import REFUSED, Rules, Treatment
@@ -24,11 +24,33 @@ An operation that is stored only keeps what it is told, and nothing acts on that
 |---|---|---|---|---|
 """
 _MOST_DEPTH = 4
+_REASONS_HEAD = """
+## Refused for a reason
+
+Some of what is refused is not only missing; midge could not keep its promise, or AWS's.
+
+| Refused | Why |
+|---|---|
+"""
+REASONS: Mapping[str, str] = {
+    "S3ObjectStorageMode": "`REFERENCE` leaves the code in S3 alone. midge promises that a function that was answered "
+    "with success is on disk and outlives the loss of its bucket; where S3 is the neighbour in memory, such a function "
+    "would not even outlive a restart. `COPY` is accepted.",
+    "PublishTo": "`$LATEST.PUBLISHED` is a version of functions on Lambda Managed Instances, which run on EC2 instances "
+    "of a capacity provider, several invocations to an environment; midge has no instances to manage.",
+    "CapacityProviderConfig": "The same: it puts a function on Lambda Managed Instances.",
+    "PutFunctionScalingConfig": "The same: it sets how many environments a function on Lambda Managed Instances has. "
+    "For functions of other kinds there is provisioned concurrency.",
+    "GetFunctionScalingConfig": "The same.",
+}
+"""By the name of an operation or of a member."""
 
 
 def operations_page(model: ServiceModel) -> str:
     """The page in Markdown."""
-    return _HEAD + "".join(_row(model, name) for name in sorted(model.operations))
+    table = "".join(_row(model, name) for name in sorted(model.operations))
+    reasons = "".join(f"| {name} | {reason} |\n" for name, reason in REASONS.items())
+    return _HEAD + table + _REASONS_HEAD + reasons
 
 
 def _row(model: ServiceModel, name: str) -> str:

@@ -34,7 +34,9 @@ class Api:
         self._services = services
         self._tasks = TaskOwner(self._failed)
         locks: KeyedLocks[FunctionId] = KeyedLocks()
-        codes = CodeKeeper(services.blobs, services.packages, services.clock, services.limits, self._tasks)
+        codes = CodeKeeper(
+            services.blobs, services.packages, services.images, services.clock, services.limits, self._tasks
+        )
         preparation = Preparation(services, codes, locks, self._tasks)
         resource_locks: KeyedLocks[Place] = KeyedLocks()
         self._plane = ControlPlane(

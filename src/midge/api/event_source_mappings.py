@@ -18,6 +18,7 @@ from midge.api.members import part
 from midge.api.names import Named, resolve
 from midge.api.services import CallContext
 from midge.api.tags import check_tags
+from midge.api.tenancy import refuse_with_tenants
 from midge.model.errors import ServiceError, conflict, invalid_parameter
 from midge.model.event_source_mappings import AT_REST, EventSourceMapping, deleting, updating
 from midge.model.functions import LATEST
@@ -115,6 +116,7 @@ async def _function(plane: ControlPlane, action: str, name: str, context: CallCo
     store, qualifier = plane.services.store, named.qualifier or LATEST
     if await store.version(named.function, qualifier) is None and await store.alias(named.function, qualifier) is None:
         raise invalid_parameter("Function does not exist")
+    refuse_with_tenants(await store.version(named.function, LATEST), "Event source mappings")
     return named
 
 

@@ -51,6 +51,20 @@ async def _layer_version(
     return FunctionLayer(arn=version.arn, code=version.code)
 
 
+def check_processors(code: Code, layers: Sequence[FunctionLayer]) -> None:
+    """Raise InvalidParameterValueException, naming the file, if a program or library is built for another processor."""
+    for where, each in (
+        ("the deployment package", code),
+        *((f"the layer {layer.arn}", layer.code) for layer in layers),
+    ):
+        if each.foreign_file is not None:
+            name, processor = each.foreign_file
+            raise invalid_parameter(
+                f"midge cannot run this function here: {name} in {where} is built for {processor}, "
+                "and this machine has another processor."
+            )
+
+
 async def check_sizes(plane: ControlPlane, code: Code, layers: Sequence[FunctionLayer]) -> None:
     """Raise InvalidParameterValueException if a function and its layers are too large together once unpacked."""
     if not layers:

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from midge.api import checks, code_signing, configuration, members, states
+from midge.api import checks, code_signing, configuration, images, members, states
 from midge.api.code_source import fetch_code
 from midge.api.control_plane import ControlPlane, new_revision
-from midge.api.function_layers import check_sizes, layers_named
+from midge.api.function_layers import check_processors, check_sizes, layers_named
 from midge.api.names import resolve_function
 from midge.api.services import CallContext
 from midge.api.versions import publish
@@ -22,28 +22,43 @@ async def update_function_code(plane: ControlPlane, values: Mapping[str, Any], c
     """Answers LastUpdateStatus InProgress; invocations go to the old code until the new one is ready."""
     services = plane.services
     function = resolve_function("UpdateFunctionCode", values["FunctionName"], context)
-    if values.get("ImageUri"):
-        raise invalid_parameter("Please don't provide ImageUri when updating a function with packageType Zip.")
     lock = plane.locks.of(function)
     async with lock:
         current = await _changeable(plane, function, values)
         changed = _merged(plane, current, members.UPDATE_FUNCTION_CODE, values)
-        services.runtimes.check(changed.runtime, changed.architecture)
-        code, data = await fetch_code(services, values, "UpdateFunctionCode")
-        await _check_signature(plane, function, "UpdateFunctionCode", context)
-        await check_sizes(plane, code, changed.layers)
-        changed = replace(changed, code=code)
+        if current.image is not None:
+            image = await images.resolve(services, images.check_source(values, "updating"))
+            changed, data = replace(changed, code=image.code, image=image), None
+        else:
+            changed, data = await _with_package(plane, changed, values, context)
         if values.get("DryRun"):
             return configuration.render(changed)
-        more_bytes = code.size_bytes - current.code.size_bytes
+        more_bytes = changed.code.size_bytes - current.code.size_bytes
         await plane.check_code_storage(function.account, function.region, more_bytes)
-        await plane.codes.keep(code, data)
+        if changed.image is not None:
+            await plane.codes.keep_image(changed.image)
+        elif data is not None:
+            await plane.codes.keep(changed.code, data)
         plane.codes.use_layers(changed)
         stored = await _store(plane, changed, current)
         if values.get("Publish"):
             published = await publish(plane, stored, description=None)
             return configuration.render(published, published.version)
     return configuration.render(stored)
+
+
+async def _with_package(
+    plane: ControlPlane, changed: FunctionVersion, values: Mapping[str, Any], context: CallContext
+) -> tuple[FunctionVersion, bytes]:
+    """``changed`` with the zip that ``values`` names, and that zip."""
+    if values.get("ImageUri"):
+        raise invalid_parameter("Please don't provide ImageUri when updating a function with packageType Zip.")
+    plane.services.runtimes.check(changed.runtime, changed.architecture)
+    code, data = await fetch_code(plane.services, values, "UpdateFunctionCode")
+    await _check_signature(plane, changed.function, "UpdateFunctionCode", context)
+    check_processors(code, changed.layers)
+    await check_sizes(plane, code, changed.layers)
+    return replace(changed, code=code), data
 
 
 async def update_function_configuration(
@@ -57,11 +72,13 @@ async def update_function_configuration(
     lock = plane.locks.of(function)
     async with lock:
         current = await _changeable(plane, function, values)
+        images.check_members(values, image=current.image is not None)
         changed = _merged(plane, current, rules, values)
         if changed.runtime != current.runtime:
             services.runtimes.check(changed.runtime, changed.architecture)
         if values.get("Layers") is not None:
             changed = replace(changed, layers=await layers_named(plane, values["Layers"], context))
+            check_processors(changed.code, changed.layers)
             await check_sizes(plane, changed.code, changed.layers)
             if changed.layers != current.layers:
                 await _check_signature(plane, function, "UpdateFunctionConfiguration", context)

@@ -16,6 +16,7 @@ from midge.api.cors import check_cors
 from midge.api.members import part
 from midge.api.names import Named, resolve, resolve_function
 from midge.api.services import CallContext
+from midge.api.tenancy import refuse_with_tenants
 from midge.function_urls import addresses
 from midge.model.errors import ServiceError, conflict
 from midge.model.function_urls import FunctionUrl
@@ -150,8 +151,10 @@ def _no_function() -> ServiceError:
 async def _check_target(plane: ControlPlane, named: Named) -> None:
     """Raise ResourceNotFoundException unless the function and, with a qualifier, the alias exist."""
     store = plane.services.store
-    if await store.version(named.function, LATEST) is None:
+    latest = await store.version(named.function, LATEST)
+    if latest is None:
         raise _no_function()
+    refuse_with_tenants(latest, "Function URLs")
     if named.qualifier is not None and await store.alias(named.function, named.qualifier) is None:
         raise _no_function()
 

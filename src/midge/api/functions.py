@@ -4,12 +4,13 @@ Source: https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html an
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from midge.api import checks, code_signing, configuration, listing, members, states
+from midge.api import checks, code_signing, configuration, images, listing, members, states, tenancy
 from midge.api.code_source import fetch_code
 from midge.api.control_plane import ControlPlane, new_revision
-from midge.api.function_layers import check_sizes, layers_named
+from midge.api.function_layers import check_processors, check_sizes, layers_named
 from midge.api.names import Named, resolve, resolve_new
 from midge.api.services import CallContext
 from midge.api.tags import check_tags
@@ -27,20 +28,17 @@ async def create_function(plane: ControlPlane, values: Mapping[str, Any], contex
     checks.check_create(values, services.limits)
     tags = dict(values.get("Tags") or {})
     check_tags(tags, services.limits)
-    services.runtimes.check(values["Runtime"], (values.get("Architectures") or ["x86_64"])[0])
+    if not images.is_image(values):
+        services.runtimes.check(values["Runtime"], (values.get("Architectures") or ["x86_64"])[0])
     signing = values.get("CodeSigningConfigArn") or None
     settings = FunctionSettings(function=function, tags=tags, code_signing_config_arn=signing)
     async with code_signing.held(plane, signing, "CreateFunction", context), plane.locks.of(function):
         if await services.store.version(function, LATEST) is not None:
             raise conflict(f"Function already exist: {function.name}")
-        code, data = await fetch_code(services, values["Code"], "CreateFunction")
-        layers = await layers_named(plane, values.get("Layers") or (), context)
-        await check_sizes(plane, code, layers)
-        await code_signing.check_signature(plane, signing, function.name, "CreateFunction", context)
-        await plane.check_code_storage(function.account, function.region, code.size_bytes)
-        await plane.codes.keep(code, data)
-        latest = _new_latest(plane, function, values, code, layers)
-        plane.codes.use_layers(latest)
+        if images.is_image(values):
+            latest = await _new_image(plane, function, values)
+        else:
+            latest = await _new_package(plane, function, values, signing, context)
         try:
             await services.store.create_function(latest, settings if tags or signing else None)
         except ExistsError as error:
@@ -57,18 +55,42 @@ async def create_function(plane: ControlPlane, values: Mapping[str, Any], contex
     return configuration.render(latest)
 
 
+async def _new_package(
+    plane: ControlPlane, function: FunctionId, values: Mapping[str, Any], signing: str | None, context: CallContext
+) -> FunctionVersion:
+    """$LATEST of a new function whose zip and layers are in use from now on."""
+    code, data = await fetch_code(plane.services, values["Code"], "CreateFunction")
+    layers = await layers_named(plane, values.get("Layers") or (), context)
+    check_processors(code, layers)
+    await check_sizes(plane, code, layers)
+    await code_signing.check_signature(plane, signing, function.name, "CreateFunction", context)
+    await plane.check_code_storage(function.account, function.region, code.size_bytes)
+    await plane.codes.keep(code, data)
+    latest = _new_latest(plane, function, values, code, layers)
+    plane.codes.use_layers(latest)
+    return latest
+
+
+async def _new_image(plane: ControlPlane, function: FunctionId, values: Mapping[str, Any]) -> FunctionVersion:
+    """$LATEST of a new function whose image is in use from now on."""
+    image = await images.resolve(plane.services, images.check_source(values["Code"], "creating"))
+    await plane.codes.keep_image(image)
+    return replace(_new_latest(plane, function, values, image.code, ()), image=image)
+
+
 def _new_latest(
     plane: ControlPlane, function: FunctionId, values: Mapping[str, Any], code: Code, layers: tuple[FunctionLayer, ...]
 ) -> FunctionVersion:
     blank = FunctionVersion(
         function=function,
         version=LATEST,
-        runtime=values["Runtime"],
-        handler=values["Handler"],
+        runtime=values.get("Runtime") or "",
+        handler=values.get("Handler") or "",
         role=values["Role"],
         code=code,
         layers=layers,
         logging=configuration.default_logging(function),
+        tenant_isolation=tenancy.isolation_of(values),
         revision_id=new_revision(),
         last_modified=plane.now(),
     )
@@ -98,10 +120,11 @@ async def get_function(plane: ControlPlane, values: Mapping[str, Any], context: 
     """Configuration, a link to the code that works for ten minutes, and the tags."""
     named = resolve("GetFunction", values["FunctionName"], values.get("Qualifier"), context)
     version = await find(plane, named)
-    location = {
-        "RepositoryType": "S3",
-        "Location": plane.services.code_links.make(context.base_url, version.code.digest),
-    }
+    if version.image is not None:
+        location = images.render_location(version.image)
+    else:
+        link = plane.services.code_links.make(context.base_url, version.code.digest)
+        location = {"RepositoryType": "S3", "Location": link}
     if key := version.kept.get("SourceKMSKeyArn"):
         location["SourceKMSKeyArn"] = key
     answer: dict[str, Any] = {"Configuration": configuration.render(version, named.qualifier), "Code": location}

@@ -8,6 +8,7 @@ Source: https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
 
 import base64
 import binascii
+import re
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import NoReturn
@@ -21,12 +22,15 @@ from midge.invoke.invocation import Invocation, Target
 from midge.invoke.outcome import ACCEPTED, DRY_RUN, Done, service_failure
 from midge.invoke.router import Router
 from midge.invoke.streaming import ResponseSink
+from midge.invoke.tenants import tenant_missing, tenant_unwanted
 from midge.model.errors import ServiceError, invalid_parameter, not_found, not_supported
 from midge.model.functions import FunctionId
 from midge.model.limits import Limits
 from midge.queue.port import AsyncEvent
 from midge.tasks import TaskOwner
 
+_TENANT_ID_BYTES = 256
+_TENANT_ID = re.compile(rb"[a-zA-Z0-9._:/=+\-@ ]{1,%d}" % _TENANT_ID_BYTES)
 check_json = msgspec.json.Decoder(msgspec.Raw).decode
 
 
@@ -39,9 +43,9 @@ def payload_too_large(limit_bytes: int) -> ServiceError:
     )
 
 
-def refuse_unsupported(*, tenant: bool) -> NoReturn:
-    """Raise InvalidParameterValueException for a tenant id or, without one, for the name of a durable execution."""
-    raise not_supported("the parameter " + ("TenantId" if tenant else "DurableExecutionName"))
+def refuse_unsupported() -> NoReturn:
+    """Raise InvalidParameterValueException for the name of a durable execution."""
+    raise not_supported("the parameter DurableExecutionName")
 
 
 class InvokeParameters(msgspec.Struct, gc=False):
@@ -50,6 +54,7 @@ class InvokeParameters(msgspec.Struct, gc=False):
     invocation_type: bytes | None = None
     log_type: bytes | None = None
     client_context: bytes | None = None
+    tenant_id: bytes | None = None
 
 
 NO_PARAMETERS = InvokeParameters()
@@ -98,45 +103,50 @@ class Invocations:
             raise payload_too_large(limit_bytes)
         if payload:
             _validate(payload)
-        log_type, context = parameters.log_type, parameters.client_context
+        log_type, context, tenant = parameters.log_type, parameters.client_context, parameters.tenant_id
         tail = log_type is not None and _wants_tail(log_type)
         client_context = None if context is None else self._client_context(context)
+        if tenant is not None and not _TENANT_ID.fullmatch(tenant):
+            raise _not_a_tenant(tenant)
         target = self._router.find(function, qualifier)
         if kind == _EVENT:
             event = new_event(
-                function,
-                qualifier,
-                payload,
-                self._clock.now(),
-                request_id=request_id.decode(),
-                trace_id=trace_id.decode("latin-1"),
-                client_context=client_context,
-            )
-            self._tasks.start(self._load_and_accept(event, done, known=target is not None))
+                function, qualifier, payload, self._clock.now(), request_id=request_id.decode(),
+                trace_id=trace_id.decode("latin-1"), client_context=client_context,
+                tenant_id=None if tenant is None else tenant.decode("ascii"),
+            )  # fmt: skip
+            self._tasks.start(self._load_and_accept(event, done, target))
             return
         if target is not None:
             if kind == b"DryRun":
+                check_tenant(target, tenant)
                 done(DRY_RUN)
-            else:
-                target.pool.submit(
-                    Invocation(target, request_id, trace_id, payload or b"{}", done, tail, client_context, None, sink)
+                return
+            if tenant is not None:
+                check_tenant(target, tenant)
+            target.pool.submit(
+                Invocation(
+                    target, request_id, trace_id, payload or b"{}", done, tail, client_context, None, sink, tenant
                 )
+            )
             return
         invocation = partial(
             Invocation, request_id=request_id, trace_id=trace_id, payload=payload or b"{}", done=done, tail=tail,
-            client_context=client_context, sink=sink,
+            client_context=client_context, sink=sink, tenant_id=tenant,
         )  # fmt: skip
         make = None if kind == b"DryRun" else invocation
-        self._tasks.start(self._load_and_invoke(function, qualifier, make, done))
+        self._tasks.start(self._load_and_invoke(function, qualifier, make, done, tenant))
 
-    async def _load_and_accept(self, event: AsyncEvent, done: Done, *, known: bool) -> None:
+    async def _load_and_accept(self, event: AsyncEvent, done: Done, target: Target | None) -> None:
         """Have an event of a function that exists accepted; every error goes to ``done``."""
         function, qualifier = event.function, event.qualifier
         try:
-            if not known:
+            if target is None:
                 await self._load(function, qualifier)
-                if self._router.find(function, qualifier) is None:
-                    raise not_found(function.arn if qualifier is None else function.qualified_arn(qualifier))
+                target = self._router.find(function, qualifier)
+            if target is None:
+                raise not_found(function.arn if qualifier is None else function.qualified_arn(qualifier))
+            check_tenant(target, event.tenant_id)
             await put(self._accept, event)
         except ServiceError as error:
             done(error)
@@ -147,7 +157,12 @@ class Invocations:
             done(ACCEPTED)
 
     async def _load_and_invoke(
-        self, function: FunctionId, qualifier: str | None, make: Callable[[Target], Invocation] | None, done: Done
+        self,
+        function: FunctionId,
+        qualifier: str | None,
+        make: Callable[[Target], Invocation] | None,
+        done: Done,
+        tenant: bytes | None,
     ) -> None:
         """As ``invoke`` for what the router does not know yet; here every error goes to ``done``."""
         try:
@@ -155,6 +170,7 @@ class Invocations:
             target = self._router.find(function, qualifier)
             if target is None:
                 raise not_found(function.arn if qualifier is None else function.qualified_arn(qualifier))
+            check_tenant(target, tenant)
             if make is not None:
                 target.pool.submit(make(target))
                 return
@@ -188,6 +204,25 @@ class Invocations:
         if b"\r" in document or b"\n" in document or b"\x00" in document:
             raise invalid_parameter("Client context must not contain control characters.")
         return document
+
+
+def check_tenant(target: Target, tenant: bytes | str | None) -> None:
+    """Raise InvalidParameterValueException for a tenant where none is wanted, and for none where one is."""
+    if target.pool.per_tenant != (tenant is not None):
+        raise tenant_missing() if tenant is None else tenant_unwanted()
+
+
+def _not_a_tenant(tenant: bytes) -> ServiceError:
+    text = tenant.decode("latin-1")
+    constraint = "Member must satisfy regular expression pattern: [a-zA-Z0-9\\._:\\/=+\\-@ ]+"
+    if len(tenant) > _TENANT_ID_BYTES:
+        constraint = f"Member must have length less than or equal to {_TENANT_ID_BYTES}"
+    elif not tenant:
+        constraint = "Member must have length greater than or equal to 1"
+    return ServiceError(
+        "ValidationException",
+        f"1 validation error detected: Value '{text}' at 'tenantId' failed to satisfy constraint: {constraint}",
+    )
 
 
 def _wants_tail(log_type: bytes) -> bool:

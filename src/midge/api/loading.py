@@ -9,6 +9,7 @@ import structlog
 from midge.api import states
 from midge.api.control_plane import ControlPlane
 from midge.blobs.packages import PackageError
+from midge.images.errors import ImageError
 from midge.model.errors import ServiceError
 from midge.model.functions import LATEST, FunctionId, FunctionVersion
 from midge.store.errors import StoreError
@@ -46,7 +47,7 @@ async def take_up(plane: ControlPlane, version: FunctionVersion) -> None:
     if version.settled:
         try:
             await plane.services.unpacked(version)
-        except (PackageError, OSError) as error:  # one broken package must not keep the others from running
+        except (PackageError, ImageError, OSError) as error:  # one broken package must not keep the others from running
             _log.error("package_lost", function=version.arn, reason=str(error))
         else:
             plane.services.put_in_router(version)

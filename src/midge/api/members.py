@@ -67,7 +67,7 @@ _CONFIGURATION: Rules = {
     "TracingConfig": Rule(Treatment.KEPT, ({"Mode": "PassThrough"},)),
     "Layers": ENFORCED,
     "FileSystemConfigs": KEPT,
-    "ImageConfig": REFUSED,
+    "ImageConfig": ENFORCED,
     "EphemeralStorage": ENFORCED,
     "SnapStart": Rule(Treatment.REFUSED, ({"ApplyOn": "None"},)),
     "LoggingConfig": ENFORCED,
@@ -82,7 +82,7 @@ _CODE: Rules = {
     "S3Key": ENFORCED,
     "S3ObjectVersion": ENFORCED,
     "S3ObjectStorageMode": Rule(Treatment.REFUSED, ("COPY",)),
-    "ImageUri": REFUSED,
+    "ImageUri": ENFORCED,
     "SourceKMSKeyArn": KEPT,
 }
 CREATE_FUNCTION: Rules = {
@@ -91,11 +91,11 @@ CREATE_FUNCTION: Rules = {
     **{f"Code.{name}": rule for name, rule in _CODE.items()},
     "Publish": ENFORCED,
     "PublishTo": REFUSED,
-    "PackageType": Rule(Treatment.REFUSED, ("Zip",)),
+    "PackageType": ENFORCED,
     "Tags": ENFORCED,
     "CodeSigningConfigArn": ENFORCED,
     "Architectures": Rule(Treatment.KEPT, (["x86_64"],)),
-    "TenancyConfig": REFUSED,
+    "TenancyConfig": ENFORCED,
 }
 UPDATE_FUNCTION_CONFIGURATION: Rules = {**_CONFIGURATION, "RevisionId": ENFORCED}
 UPDATE_FUNCTION_CODE: Rules = {

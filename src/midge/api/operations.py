@@ -293,13 +293,11 @@ OPERATIONS: Mapping[str, Operation] = {
 }
 ANSWERED_BY_THE_LISTENER: Mapping[str, Rules] = {
     "Invoke": {
-        **enforced("FunctionName", "Qualifier", "InvocationType", "LogType", "ClientContext", "Payload"),
+        **enforced("FunctionName", "Qualifier", "InvocationType", "LogType", "ClientContext", "Payload", "TenantId"),
         "DurableExecutionName": members.REFUSED,
-        "TenantId": members.REFUSED,
     },
     "InvokeWithResponseStream": {
-        **enforced("FunctionName", "Qualifier", "InvocationType", "LogType", "ClientContext", "Payload"),
-        "TenantId": members.REFUSED,
+        **enforced("FunctionName", "Qualifier", "InvocationType", "LogType", "ClientContext", "Payload", "TenantId"),
     },
 }
 """Operations that never come here: the data plane, ``midge.api.invocations``."""

@@ -1,4 +1,4 @@
-"""The step between accepted and usable: unpack a version's package and layers, tell the router, record the new state.
+"""The step between accepted and usable: have a version's package and layers, or its image, unpacked, tell the router, record the new state.
 
 Runs beside the answer to the caller, so that creation answers Pending and an update InProgress. What a stop or a crash
 interrupts is taken up again by the next start, because the state in the store says so.
@@ -8,12 +8,13 @@ import uuid
 
 import structlog
 
-from midge.api import states
+from midge.api import images, states
 from midge.api.code_keeper import CodeKeeper
 from midge.api.locks import KeyedLocks
 from midge.api.services import ApiServices
 from midge.blobs.packages import PackageError
 from midge.clock import pause
+from midge.images.errors import ImageError
 from midge.model.functions import FunctionId, FunctionVersion
 from midge.store.errors import StoreError
 from midge.tasks import TaskOwner
@@ -61,6 +62,9 @@ class Preparation:
             return states.failed(
                 version, revision, "The deployment package cannot be unpacked.", "InvalidZipFileException"
             )
+        except ImageError as error:
+            self._log.error("image_unusable", function=version.arn, reason=str(error))
+            return states.failed(version, revision, *images.failure(error))
         except OSError as error:
             self._log.error("package_not_unpacked", function=version.arn, reason=str(error))
             return states.failed(version, revision, f"An internal error occurred: {error.strerror}.", "InternalError")

@@ -13,6 +13,7 @@ from midge.api.control_plane import ControlPlane
 from midge.api.functions import find
 from midge.api.names import Named, resolve, resolve_function
 from midge.api.services import CallContext
+from midge.api.tenancy import refuse_with_tenants
 from midge.model.errors import ServiceError, conflict, invalid_parameter
 from midge.model.functions import LATEST, FunctionId
 from midge.model.provisioned_concurrency import ProvisionedConcurrency
@@ -43,7 +44,9 @@ async def put_provisioned_concurrency_config(
     named = _resolve("PutProvisionedConcurrencyConfig", values, context)
     function, wanted = named.function, values["ProvisionedConcurrentExecutions"]
     async with plane.account_locks.of((function.account, function.region)), plane.locks.of(function):
-        states.refuse_while_busy(await find(plane, named))
+        version = await find(plane, named)
+        states.refuse_while_busy(version)
+        refuse_with_tenants(version, "Provisioned Concurrency")
         config = ProvisionedConcurrency(
             function=function, qualifier=named.qualifier or "", requested=wanted, last_modified=plane.now()
         )

@@ -38,6 +38,8 @@ async def put_runtime_management_config(
     mode, arn = values["UpdateRuntimeOn"], values.get("RuntimeVersionArn")
     async with plane.locks.of(named.function):
         version = await find(plane, named)
+        if version.image is not None:
+            raise invalid_parameter("Runtime management is not supported for functions created with container images.")
         if mode == "Manual":
             _check_build(version, arn)
         elif arn is not None:

@@ -10,6 +10,7 @@ from midge.api.code_links import CodeLinks
 from midge.blobs.packages import Packages
 from midge.blobs.port import Blobs
 from midge.clock import Clock
+from midge.images.images import Images
 from midge.model.functions import Alias, FunctionId, FunctionVersion
 from midge.model.limits import Limits
 from midge.store.port import Store
@@ -98,12 +99,15 @@ class ApiServices:
     store: Store
     blobs: Blobs
     packages: Packages
+    images: Images
     router: RouterPort
     clock: Clock
     limits: Limits
     fetch_s3: FetchS3
     runtimes: RuntimeCatalogue
     code_links: CodeLinks
+    runs_images: bool = True
+    """Whether environments can have an image as their root here."""
     accept_event: AcceptEvent
     url_domain: str = "localhost"
     """The domain below which function URLs are handed out."""
@@ -111,11 +115,20 @@ class ApiServices:
     """Refuse, by name, what midge would otherwise keep without acting on it."""
 
     async def unpacked(self, version: FunctionVersion) -> None:
-        """Have everything on disk that runs ``version``: its code and its layers. Raises PackageError or OSError."""
+        """Have everything on disk that runs ``version``: its image, or its code and its layers.
+
+        Raises PackageError, ImageError or OSError.
+        """
+        if version.image is not None:
+            await self.images.unpacked(version.image)
+            return
         await self.packages.unpacked(version.code)
         await self.packages.layers_unpacked(version.layer_digests)
 
     def put_in_router(self, version: FunctionVersion) -> None:
         """Let invocations find ``version`` as it now is."""
+        if version.image is not None:
+            self.router.put_version(version, self.images.path(version.image.root))
+            return
         packages = self.packages
         self.router.put_version(version, packages.path(version.code), packages.layers_path(version.layer_digests))

@@ -10,6 +10,7 @@ a power cut may have left it in pieces. A crash of midge alone leaves them whole
 
 import asyncio
 import os
+import platform
 import secrets
 import zipfile
 import zlib
@@ -21,6 +22,7 @@ from weakref import WeakValueDictionary
 
 from midge.blobs.digests import code_of, layers_name
 from midge.blobs.port import Blobs
+from midge.blobs.processors import foreign_file
 from midge.blobs.unpacking import remove_tree, unpack
 from midge.blobs.zips import check_zip, extensions, unzipped_bytes
 from midge.model.errors import ServiceError
@@ -40,11 +42,20 @@ class PackageError(Exception):
 class Packages:
     """Owns the directory and the threads that unpack. ``sweep`` comes first, ``close`` last."""
 
-    def __init__(self, directory: Path, blobs: Blobs, limits: Limits, *, boot_file: Path = _BOOT_ID) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        blobs: Blobs,
+        limits: Limits,
+        *,
+        boot_file: Path = _BOOT_ID,
+        processor: str = platform.machine(),
+    ) -> None:
         self._directory = directory
         self._blobs = blobs
         self._limits = limits
         self._boot_file = boot_file
+        self._processor = processor
         self._executor = ThreadPoolExecutor(2, thread_name_prefix="midge-packages")
         self._whole: set[str] = set()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -139,7 +150,12 @@ class Packages:
 
     def _check(self, data: bytes) -> Code:
         plan = check_zip(data, self._limits)
-        return replace(code_of(data), unzipped_bytes=unzipped_bytes(plan), extensions=extensions(plan))
+        return replace(
+            code_of(data),
+            unzipped_bytes=unzipped_bytes(plan),
+            extensions=extensions(plan),
+            foreign_file=foreign_file(plan.processors, self._processor),
+        )
 
     def _unpack_into_place(self, name: str, zips: Sequence[bytes]) -> None:
         temporary = self._directory / (_TEMPORARY + secrets.token_hex(8))

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from midge.blobs.central_directory import more_entries_than
 from midge.blobs.paths import PackagePath, UnsafePathError, check_link, parse_path
+from midge.blobs.processors import processor_of
 from midge.model.errors import ServiceError, invalid_parameter
 from midge.model.limits import Limits
 
@@ -31,6 +32,8 @@ class ZipPlan:
     files: dict[PackagePath, zipfile.ZipInfo] = field(default_factory=dict[PackagePath, zipfile.ZipInfo])
     links: dict[PackagePath, str] = field(default_factory=dict[PackagePath, str])
     directories: set[PackagePath] = field(default_factory=set[PackagePath])
+    processors: dict[PackagePath, str] = field(default_factory=dict[PackagePath, str])
+    """What each program and shared library is built for; known when ``check_zip`` has read them."""
 
 
 def is_executable(entry: zipfile.ZipInfo) -> bool:
@@ -136,11 +139,15 @@ def chunks(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterator[bytes]:
 
 def _read_all(archive: zipfile.ZipFile, plan: ZipPlan, limits: Limits) -> None:
     total = 0
-    for entry in plan.files.values():
+    for path, entry in plan.files.items():
+        beginning = b""
         for chunk in chunks(archive, entry):
+            beginning = beginning or chunk
             total += len(chunk)
             if total > limits.package_unzipped_bytes:
                 raise too_large(limits)
+        if (processor := processor_of(beginning)) is not None:
+            plan.processors[path] = processor
 
 
 def too_large(limits: Limits) -> ServiceError:

@@ -24,6 +24,11 @@ from midge.sandbox.doctor import examine, isolates
 @click.option(
     "--strict", is_flag=True, default=None, help="Refuse what would be kept without effect (docs/operations.md)."
 )
+@click.option(
+    "--clock",
+    type=click.Choice(["system", "virtual"]),
+    help="With virtual, POST /_midge/clock/advance turns time on.  [default: system]",
+)
 def serve(config_file: Path | None, **options: Any) -> None:
     """Start midge and serve until interrupted."""
     given = {name: value for name, value in options.items() if value is not None}
@@ -31,11 +36,11 @@ def serve(config_file: Path | None, **options: Any) -> None:
     isolated = will_isolate(config)
     click.echo(banner(config, isolated=isolated), err=True)
 
-    from midge import app  # the other commands start without what only the server needs
+    from midge.app import serving  # the other commands start without what only the server needs
 
     try:
-        sys.exit(app.run(config, isolated=isolated))
-    except app.StartError as error:
+        sys.exit(serving.run(config, isolated=isolated))
+    except serving.StartError as error:
         raise click.ClickException(f"midge cannot start: {error}") from error
 
 

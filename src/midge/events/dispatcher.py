@@ -89,6 +89,11 @@ class Dispatcher:
         self._closed = False
         metrics.add("midge_async_events", "Events that wait for their invocation or run.", lambda: {"": self._count})
 
+    @property
+    def working(self) -> int:
+        """Events that are being worked on at this moment."""
+        return sum(lane.in_flight for lane in self._lanes.values())
+
     async def start(self) -> None:
         """Go on with what an earlier server accepted. Raises StoreError."""
         self._count = await self._queue.count()
@@ -195,6 +200,7 @@ class Dispatcher:
                     event.payload,
                     lambda result: None if done.done() else done.set_result(result),
                     client_context=event.client_context,
+                    tenant_id=None if event.tenant_id is None else event.tenant_id.encode("ascii"),
                 )
             )
             return await done

@@ -65,13 +65,13 @@ class _Invoke:
     def _begin(self, connection: "AwsEndpoint", exchange: Exchange, done: Done, sink: ResponseSink | None) -> None:
         answerers, known = self._answerers, exchange.known
         exchange.trace_id = known[_TRACE] or answerers.ids.trace_id(answerers.clock.now())
-        kind, log, context = known[_TYPE], known[_LOG], known[_CONTEXT]
+        kind, log, context, tenant = known[_TYPE], known[_LOG], known[_CONTEXT], known[_TENANT]
         parameters = NO_PARAMETERS
-        if kind is not None or log is not None or context is not None:
-            parameters = InvokeParameters(kind, log, context)
+        if kind is not None or log is not None or context is not None or tenant is not None:
+            parameters = InvokeParameters(kind, log, context, tenant)
         try:
-            if known[_TENANT] is not None or known[_DURABLE] is not None:
-                refuse_unsupported(tenant=known[_TENANT] is not None)
+            if known[_DURABLE] is not None:
+                refuse_unsupported()
             function, qualifier = answerers.routes.function(exchange.url, exchange.scope)
             answerers.invocations.invoke(
                 function,

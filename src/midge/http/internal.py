@@ -11,21 +11,28 @@ from midge.wire.messages import Request, Response
 
 
 class InternalPages:
-    """Answers GET and HEAD. ``pages`` maps the first word behind ``/_midge/`` to a handler."""
+    """``pages`` maps the first word behind ``/_midge/`` to a handler of GET and HEAD, ``posts`` to one of every method."""
 
     def __init__(
-        self, metrics: Metrics, health: Callable[[], Awaitable[Mapping[str, Any]]], pages: Mapping[str, PageHandler]
+        self,
+        metrics: Metrics,
+        health: Callable[[], Awaitable[Mapping[str, Any]]],
+        pages: Mapping[str, PageHandler],
+        posts: Mapping[str, PageHandler] | None = None,
     ) -> None:
         """``health`` gives the document of /_midge/health."""
         self._metrics = metrics
         self._health = health
         self._pages = pages
+        self._posts = posts or {}
 
     async def __call__(self, request: Request) -> Response:
         """Answer a request. 404 for pages that do not exist, 405 for other methods."""
+        word = request.path.removeprefix("/_midge/").partition("/")[0]
+        if word in self._posts:
+            return await self._posts[word](request)
         if request.method not in {"GET", "HEAD"}:
             return _json(405, {"message": "Method not allowed"})
-        word = request.path.removeprefix("/_midge/").partition("/")[0]
         if word == "health":
             return _json(200, await self._health())
         if word == "metrics":

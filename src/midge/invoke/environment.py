@@ -14,20 +14,20 @@ import structlog
 from midge.invoke import outcome as outcomes
 from midge.invoke.deadline import Deadline
 from midge.invoke.environment_log import EnvironmentLog
-from midge.invoke.extensions import EnvironmentExtensions, TooManyExtensionsError, external_extensions
+from midge.invoke.extensions import EnvironmentExtensions, TooManyExtensionsError
+from midge.invoke.images import launch_line
 from midge.invoke.invocation import Invocation
 from midge.invoke.lifecycle import EnvironmentEvent, EnvironmentState, follow
 from midge.invoke.outcome import Failure, Fault
 from midge.invoke.platform import EnvironmentOwner, Platform
 from midge.invoke.processor import ProcessorTime
 from midge.invoke.running import RunningInvocation
+from midge.invoke.starting import start_request
 from midge.invoke.streaming import StreamedResponse
-from midge.invoke.variables import function_variables, session_credentials
 from midge.model.functions import FunctionVersion
 from midge.observe.log_records import iso_time
-from midge.runtime_api.connection import RuntimeConnection
 from midge.runtime_api.session import RuntimeSession, StreamSource
-from midge.sandbox.port import ProcessExit, SandboxedEnvironment, SandboxError, StartRequest
+from midge.sandbox.port import LaunchError, ProcessExit, SandboxedEnvironment, SandboxError, StartRequest
 
 _INIT, _READY = EnvironmentState.INIT, EnvironmentState.READY
 _BUSY, _ANSWERED = EnvironmentState.BUSY, EnvironmentState.ANSWERED
@@ -109,6 +109,11 @@ class ExecutionEnvironment:
             self._init_failed(_EXIT, outcomes.process_failed("Extension.LaunchError", "ErrTooManyExtensions"))
             self._gone()
             return
+        except LaunchError as error:
+            self._on_output(launch_line(self.version, str(error)))
+            self._init_failed(_EXIT, outcomes.process_failed(error.error_type, str(error)))
+            self._gone()
+            return
         except SandboxError as error:
             structlog.get_logger("midge.invoke").error("environment could not be started", error=str(error))
             self._never_started()
@@ -129,20 +134,17 @@ class ExecutionEnvironment:
 
     def _start_request(self) -> StartRequest:
         """Raises TooManyExtensionsError."""
-        credentials = session_credentials(self.version, self._platform.ids.hex32, self._platform.session_secret)
-        variables = function_variables(self.version, self._log.stream.name, credentials, provisioned=self._provisioned)
-        return StartRequest(
-            runtime=self.version.runtime,
-            handler=self.version.handler,
-            task_root=self._task_root,
-            layers_root=self._layers_root,
-            environment=variables,
-            memory_size_mb=self.version.memory_size_mb,
-            ephemeral_storage_mb=self.version.ephemeral_storage_mb,
-            runtime_api=lambda: RuntimeConnection(self._session, self._platform.limits, self._extensions.calls),
+        return start_request(
+            self._platform,
+            self.version,
+            self._task_root,
+            self._layers_root,
+            self._log,
+            self._session,
+            self._extensions,
+            provisioned=self._provisioned,
             on_output=self._on_output,
             on_exit=self._on_exit,
-            extensions=self._extensions.launch(external_extensions(self._layers_root), variables),
         )
 
     def runtime_ready(self) -> None:
@@ -318,6 +320,14 @@ class ExecutionEnvironment:
             self._end("failure")
 
     def _on_exit(self, end: ProcessExit) -> None:
+        invocation = self._running.invocation
+        if invocation is not None and invocation.sink is not None and self._session.connections:
+            # What it has streamed may be behind the news of its end.
+            self._platform.clock.call_later(self._platform.limits.exit_drain_seconds, self._exited, end)
+        else:
+            self._exited(end)
+
+    def _exited(self, end: ProcessExit) -> None:
         if self.state is not _ENDED:
             self._fail(_EXIT, outcomes.runtime_exited(end, self._extensions.fatal))
             self._gone()

@@ -14,6 +14,11 @@ from midge.runtime_api.session import StreamSource
 class InvocationPool(Protocol):
     """Where invocations of one function version go."""
 
+    @property
+    def per_tenant(self) -> bool:
+        """Whether an invocation has to name its tenant; else it must not."""
+        ...
+
     def submit(self, invocation: "Invocation") -> None:
         """Run it now or when an environment is free. Raises ServiceError when it may not even wait."""
         ...
@@ -54,6 +59,7 @@ class Invocation(msgspec.Struct):
     cognito_identity: bytes | None = None
     sink: ResponseSink | None = None
     """Takes the response part by part, if the caller wants it so."""
+    tenant_id: bytes | None = None
     streamed: StreamedResponse | None = None
     """What ``sink`` is being given."""
 
@@ -85,4 +91,6 @@ class Invocation(msgspec.Struct):
             head += b"Lambda-Runtime-Client-Context: %b\r\n" % self.client_context
         if self.cognito_identity is not None:
             head += b"Lambda-Runtime-Cognito-Identity: %b\r\n" % self.cognito_identity
+        if self.tenant_id is not None:
+            head += b"Lambda-Runtime-Aws-Tenant-Id: %b\r\n" % self.tenant_id
         return head + b"\r\n"

@@ -43,6 +43,8 @@ class ProvisionedEnvironments:
 class EnvironmentPool:
     """See the module. ``on_empty`` is called once, when a draining pool has nothing left."""
 
+    per_tenant = False
+
     def __init__(
         self,
         platform: Platform,
@@ -141,6 +143,11 @@ class EnvironmentPool:
     def frozen(self) -> int:
         """Environments that stand still until their next event."""
         return sum(environment.frozen for environment in self._environments)
+
+    @property
+    def idle(self) -> int:
+        """Environments that wait for an invocation."""
+        return len(self._idle)
 
     @property
     def waiting(self) -> int:

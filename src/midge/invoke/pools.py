@@ -1,5 +1,6 @@
 """All pools of environments: makes them, reaps idle environments with one sweep, ends everything on close."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -8,8 +9,10 @@ from midge.clock import Timer, pause
 from midge.invoke.lifecycle import EnvironmentState
 from midge.invoke.platform import Platform
 from midge.invoke.pool import EnvironmentPool
+from midge.invoke.tenants import TenantPools
 from midge.model.functions import FunctionId, FunctionVersion
 from midge.sandbox.port import SandboxError
+from midge.sandbox.program import IMAGE
 
 _log = structlog.get_logger("midge.invoke")
 
@@ -23,6 +26,7 @@ class EnvironmentPools:
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
         self._pools: set[EnvironmentPool] = set()
+        self._tenants: set[TenantPools] = set()
         self._sweep: Timer | None = None
         self._closed = False
         metrics, concurrency = platform.metrics, platform.concurrency
@@ -31,9 +35,38 @@ class EnvironmentPools:
         metrics.add("midge_concurrent_executions", "Invocations in flight.", lambda: {"": concurrency.total()})
         metrics.add("midge_waiting_invocations", "Invocations that wait for an environment.", self._count_waiting)
 
-    def make(self, version: FunctionVersion, task_root: Path, layers_root: Path | None = None) -> EnvironmentPool:
+    def make(
+        self, version: FunctionVersion, task_root: Path, layers_root: Path | None = None
+    ) -> EnvironmentPool | TenantPools:
         """A pool without environments. ``task_root`` is the unpacked package, ``layers_root`` the unpacked layers."""
-        pool = EnvironmentPool(self._platform, version, task_root, self._pools.discard, layers_root)
+        if not version.tenant_isolation:
+            return self._make(version, task_root, layers_root, self._pools.discard)
+
+        def make_one(on_empty: Callable[[EnvironmentPool], None]) -> EnvironmentPool:
+            def emptied(pool: EnvironmentPool) -> None:
+                self._pools.discard(pool)
+                on_empty(pool)
+
+            return self._make(version, task_root, layers_root, emptied)
+
+        metrics = self._platform.metrics.function(version.function.name)
+
+        def throttled() -> None:
+            metrics.throttles += 1
+
+        most = self._platform.limits.tenant_environments
+        pools = TenantPools(make_one, most, self._tenants.discard, throttled)
+        self._tenants.add(pools)
+        return pools
+
+    def _make(
+        self,
+        version: FunctionVersion,
+        task_root: Path,
+        layers_root: Path | None,
+        on_empty: Callable[[EnvironmentPool], None],
+    ) -> EnvironmentPool:
+        pool = EnvironmentPool(self._platform, version, task_root, on_empty, layers_root)
         self._pools.add(pool)
         if self._sweep is None:
             self._arm()
@@ -45,7 +78,7 @@ class EnvironmentPools:
 
     def expect(self, version: FunctionVersion, task_root: Path) -> None:
         """Prepare for invocations of ``version``, whose package is there now."""
-        self._platform.tasks.start(self._expect(version.runtime, task_root))
+        self._platform.tasks.start(self._expect(version.runtime or IMAGE, task_root))
 
     async def _expect(self, runtime: str, task_root: Path) -> None:
         """Let the sandbox prepare for a runtime that functions have."""
@@ -83,6 +116,8 @@ class EnvironmentPools:
         before = self._platform.clock.monotonic() - self._platform.limits.idle_environment_seconds
         for pool in list(self._pools):
             pool.reap(before)
+        for tenants in self._tenants:
+            tenants.forget_unused()
         if self._pools and not self._closed:
             self._arm()
 

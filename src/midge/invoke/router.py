@@ -13,6 +13,7 @@ from typing import Protocol
 
 from midge.invoke.invocation import Target, make_target
 from midge.invoke.pool import EnvironmentPool, ProvisionedEnvironments
+from midge.invoke.tenants import TenantPools
 from midge.model.errors import conflict
 from midge.model.functions import LATEST, Alias, FunctionId, FunctionVersion
 
@@ -22,7 +23,9 @@ _INVOCABLE = frozenset({"Active", "Inactive"})
 class PoolMaker(Protocol):
     """Makes the pool of one function version, and says how much all pools of a function may run at once."""
 
-    def make(self, version: FunctionVersion, task_root: Path, layers_root: Path | None) -> EnvironmentPool: ...
+    def make(
+        self, version: FunctionVersion, task_root: Path, layers_root: Path | None
+    ) -> EnvironmentPool | TenantPools: ...
 
     def expect(self, version: FunctionVersion, task_root: Path) -> None:
         """It may be invoked from now on."""
@@ -35,7 +38,7 @@ class PoolMaker(Protocol):
 class _Entry:
     version: FunctionVersion
     task_root: Path
-    pool: EnvironmentPool
+    pool: EnvironmentPool | TenantPools
 
 
 @dataclass(slots=True)
@@ -185,6 +188,8 @@ def _how_it_runs(version: FunctionVersion) -> tuple[object, ...]:
         version.handler,
         version.role,
         version.code.digest,
+        version.image,
+        version.image_config,
         version.layer_digests,
         version.timeout_seconds,
         version.memory_size_mb,

@@ -49,6 +49,9 @@ class RunningInvocation(Generic[_Environment]):
     def runtime_done(self, status: str, produced_bytes: int | None) -> None:
         """The runtime has answered, or never will: success, error, failure or timeout."""
         if self._log.telemetry is not None:
+            streamed = None if self.invocation is None else self.invocation.streamed
+            if produced_bytes is not None and streamed is not None:
+                produced_bytes = streamed.passed_bytes
             self._log.telemetry.runtime_done(status, self._monotonic() - self.started, produced_bytes)
 
     def finish(self, payload: bytes, fault: Fault | None, seconds: float, *, by_platform: bool) -> None:

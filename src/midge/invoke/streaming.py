@@ -37,6 +37,8 @@ class StreamedResponse:
         self._clock = clock
         self._rate = limits.streamed_bytes_per_second
         self._free_bytes = limits.streamed_burst_bytes
+        self.passed_bytes = 0
+        """What has come of the response so far."""
         self._due = 0.0
         self._timer: Timer | None = None
         self._held_back = False
@@ -47,6 +49,7 @@ class StreamedResponse:
 
     def feed(self, data: bytes) -> None:
         """Pass on a part, and let the next one wait as long as it must."""
+        self.passed_bytes += len(data)
         sink = self._sink
         if sink is not None:
             sink.write(data)

@@ -43,10 +43,8 @@ def function_variables(
     values = dict(version.environment)
     # AWS reserves these names: the platform's values win over the function's own.
     values |= {
-        "_HANDLER": version.handler,
         "AWS_REGION": version.function.region,
         "AWS_DEFAULT_REGION": version.function.region,
-        "AWS_EXECUTION_ENV": f"AWS_Lambda_{version.runtime}",
         "AWS_LAMBDA_FUNCTION_NAME": version.function.name,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(version.memory_size_mb),
         "AWS_LAMBDA_FUNCTION_VERSION": version.version,
@@ -61,6 +59,12 @@ def function_variables(
         "_AWS_XRAY_DAEMON_ADDRESS": "169.254.79.129",
         "_AWS_XRAY_DAEMON_PORT": "2000",
     }
+    if version.image is not None:
+        values["AWS_EXECUTION_ENV"] = "AWS_Lambda_Image"
+    else:
+        values["_HANDLER"] = version.handler
+        if not version.runtime.startswith("provided"):  # AWS does not set it for OS-only runtimes
+            values["AWS_EXECUTION_ENV"] = f"AWS_Lambda_{version.runtime}"
     # These may be set by the function.
     values.setdefault("TZ", ":UTC")
     values.setdefault("LANG", "en_US.UTF-8")

@@ -46,6 +46,40 @@ class Code:
     """Of all files together; None in records from before it was counted."""
     extensions: tuple[str, ...] = ()
     """Names of the files in its directory ``extensions``: as a layer's, these are started beside the runtime."""
+    foreign_file: tuple[str, str] | None = None
+    """A program or library that this machine cannot run, and the processor that it is built for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionImage:
+    """A container image: what was asked for, what it was found to be, and what its own configuration says."""
+
+    uri: str
+    """As the caller gave it."""
+    resolved_uri: str
+    """The same with the digest of the image that it named then."""
+    digest: str
+    """Of its manifest, ``sha256:...``: exactly this image is run, whatever the name means later."""
+    root: str
+    """The name of the directory that its layers are unpacked into; images with the same layers share one."""
+    entry_point: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    working_directory: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def code(self) -> Code:
+        """What AWS reports of it as code: the digest in hex, and no size."""
+        return Code(digest=self.root, sha256=self.digest.removeprefix("sha256:"), size_bytes=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageConfig:
+    """``ImageConfig``: what a function sets in the place of its image's own configuration; None, or empty, where it does not."""
+
+    entry_point: tuple[str, ...] | None = None
+    command: tuple[str, ...] | None = None
+    working_directory: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +117,13 @@ class FunctionVersion:
     ephemeral_storage_mb: int = 512
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     architecture: str = "x86_64"
+    tenant_isolation: str = ""
+    """``PER_TENANT``, or nothing; fixed when the function is created."""
     layers: tuple[FunctionLayer, ...] = ()
     """In the order in which they are laid over each other: of two that have the same file the later one's counts."""
+    image: FunctionImage | None = None
+    """Of a function with ``PackageType`` Image; it has no runtime and no handler then, and ``code`` is the image's."""
+    image_config: ImageConfig | None = None
     kept: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Members in wire form: those that only describe AWS's surroundings (VpcConfig, KMSKeyArn, TracingConfig ...), and
     DeadLetterConfig."""

@@ -40,6 +40,8 @@ class Limits:
     """On one resource."""
     event_source_filters: int = 5
     """On one event source mapping; AWS raises it to 10 on request."""
+    tenant_environments: int = 2_500
+    """Of one version of a function with tenant isolation, idle ones included: AWS's for 1,000 concurrent executions."""
     init_seconds: float = 10.0
     provisioned_init_seconds: float = 130.0
     """For environments that are initialised before anybody calls: this, or the function's time-out if that is more."""
@@ -85,6 +87,12 @@ class Limits:
     async_delivery_seconds: float = 10.0
     """For one such call."""
 
+    # the virtual clock
+    clock_advance_seconds: float = 366 * 86_400.0
+    """The most by which one request turns it on."""
+    clock_settle_seconds: float = 10.0
+    """How long, each time that something falls due, it waits for functions that run."""
+
     # the listener's
     request_line_bytes: int = 16 * KIB
     request_headers_bytes: int = 64 * KIB
@@ -115,6 +123,25 @@ class Limits:
     """The most that deflate can shrink; a zip that declares more lies about its sizes."""
     unused_package_seconds: float = 1_000.0
     """How long a package stays after the last version that names it is gone: longer than any invocation lasts."""
+
+    # images
+    image_bytes: int = 10 * 1_024 * MIB
+    """Uncompressed, all layers together: AWS's quota."""
+    image_files: int = 1_000_000
+    """Entries of all layers together."""
+    image_path_bytes: int = 4_096
+    image_document_bytes: int = 4 * MIB
+    """A manifest, an index, a configuration: what registries take."""
+    image_resolve_seconds: float = 30.0
+    """How long a caller waits for a registry to say which image a name means."""
+    image_pull_seconds: float = 900.0
+    """For all layers of an image."""
+    image_resolutions: int = 8
+    """Questions to registries at once; further ones wait."""
+    image_pulls: int = 2
+    """At once; further ones wait."""
+    registry_seconds: float = 20.0
+    """For a registry to accept a connection, or to go on with an answer."""
 
     # listings and links
     list_items: int = 50
@@ -169,6 +196,8 @@ class Limits:
     """The most that a sink may answer."""
     streamed_prelude_bytes: int = 64 * KIB
     """Status, headers and cookies before the body of a streamed answer at a function URL."""
+    exit_drain_seconds: float = 0.02
+    """How long a streamed invocation whose runtime has ended waits for what the runtime wrote before."""
     broken_stream_grace_seconds: float = 0.25
     """How long a streamed response that broke off waits for the news that its runtime has ended, which is the better
     explanation."""
@@ -208,6 +237,9 @@ class Limits:
     log_files_remembered: int = 20_000
     log_blocks_remembered: int = 200_000
     """How much of what is known of log files stays in memory; the rest is looked up again."""
+
+    runtime_install_seconds: float = 1_800.0
+    """For each step of ``midge runtimes add``: a package client that fetches an interpreter."""
 
     # neighbours
     neighbour_start_seconds: float = 60.0

@@ -24,6 +24,7 @@ class AsyncEvent:
     trace_id: str
     payload: bytes
     client_context: bytes | None = None
+    tenant_id: str | None = None
     accepted_seconds: float
     due_seconds: float
     """Not before this moment is it invoked."""

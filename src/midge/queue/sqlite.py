@@ -111,9 +111,9 @@ def _put(connection: sqlite3.Connection, event: AsyncEvent, *, held: bool) -> As
     assert number is not None
     content = (event.qualifier, event.request_id, event.trace_id, event.accepted_seconds)
     connection.execute(
-        "INSERT INTO contents (number, qualifier, request_id, trace_id, accepted, client_context, payload)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (number, *content, event.client_context, event.payload),
+        "INSERT INTO contents (number, qualifier, request_id, trace_id, accepted, client_context, payload, tenant_id)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (number, *content, event.client_context, event.payload, event.tenant_id),
     )
     return replace(event, number=number)
 
@@ -130,8 +130,9 @@ def _take(
     for number, due, attempts, delays in rows:
         if size >= most_bytes:
             break
-        qualifier, request_id, trace_id, accepted, client_context, payload = connection.execute(
-            "SELECT qualifier, request_id, trace_id, accepted, client_context, payload FROM contents WHERE number = ?",
+        qualifier, request_id, trace_id, accepted, client_context, payload, tenant_id = connection.execute(
+            "SELECT qualifier, request_id, trace_id, accepted, client_context, payload, tenant_id"
+            " FROM contents WHERE number = ?",
             (number,),
         ).fetchone()
         connection.execute("UPDATE events SET held = 1 WHERE number = ?", (number,))
@@ -145,6 +146,7 @@ def _take(
                 trace_id=trace_id,
                 payload=payload,
                 client_context=client_context,
+                tenant_id=tenant_id,
                 accepted_seconds=accepted,
                 due_seconds=due,
                 attempts=attempts,

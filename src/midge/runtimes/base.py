@@ -7,7 +7,7 @@ Only the distribution's programs and libraries, time zones and certificate autho
 import os
 from pathlib import Path
 
-from midge.sandbox.program import RUNTIME_DIRECTORY, TASK_ROOT
+from midge.sandbox.program import INSIDE, RUNTIME_DIRECTORY, TASK_ROOT
 
 _USERLAND = (
     "/usr/bin",
@@ -47,6 +47,9 @@ DIRECTORIES = (
     RUNTIME_DIRECTORY,
     f"{TASK_ROOT}/lib",
 )
+_SHELL_FILES = Path(__file__).parent / "shell"
+WRAPPING = ("/bin/sh", f"{INSIDE}/shell/exec.sh")
+"""What stands before a runtime's command when its function names a wrapper script."""
 _DEVICE_LINKS = {"/dev/fd": "/proc/self/fd", "/dev/stdin": "fd/0", "/dev/stdout": "fd/1", "/dev/stderr": "fd/2"}
 
 
@@ -61,3 +64,8 @@ def userland_links() -> dict[str, str]:
     """/bin and its like where the machine has them as links into /usr, and the links of /dev."""
     merged = {f"/{name}": str(Path(f"/{name}").readlink()) for name in _TOP_LEVEL if Path(f"/{name}").is_symlink()}
     return {**merged, **_DEVICE_LINKS}
+
+
+def shell_binds() -> tuple[tuple[Path, str], ...]:
+    """The scripts that start runtimes, for those that need one."""
+    return ((_SHELL_FILES, f"{INSIDE}/shell"),)

@@ -16,6 +16,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +27,19 @@ from midge.model.limits import MIB, Limits
 from midge.sandbox import seccomp
 from midge.sandbox.cgroups.port import Cgroups
 from midge.sandbox.environment import NamespacedEnvironment
+from midge.sandbox.images import DEFAULT_PATH, IMAGE_PLACE, PROGRAM, check_launch
 from midge.sandbox.keeper import CgroupKeeper
 from midge.sandbox.line import EPHEMERAL_STORAGE_MB, Line, Surroundings
-from midge.sandbox.port import SandboxedEnvironment, SandboxError, StartRequest
-from midge.sandbox.program import LAYERS_ROOT, LIBRARY_PATH, PATH, RUNTIME_DIRECTORY, TASK_ROOT, Program
+from midge.sandbox.port import RootImage, SandboxedEnvironment, SandboxError, StartRequest
+from midge.sandbox.program import IMAGE, LAYERS_ROOT, LIBRARY_PATH, PATH, RUNTIME_DIRECTORY, TASK_ROOT, Program
 from midge.sandbox.zygote import INSIDE_FILES
 
 _log = structlog.get_logger(__name__)
 
 _CLOSE_SECONDS = 10
 _REMEMBERED_PACKAGES = 4096
+_OF_RUNTIMES = frozenset({"PATH", "LD_LIBRARY_PATH", "LAMBDA_RUNTIME_DIR"})
+"""Variables that lead to a managed runtime's own files: an image has none of these, or says so itself."""
 _RUNTIMES_OWN = frozenset({"LAMBDA_RUNTIME_DIR", "LAMBDA_TASK_ROOT"})
 _DATA_HEADROOM_BYTES = 128 * MIB
 """What a runtime itself may take above a function's memory where only an rlimit holds it."""
@@ -103,12 +107,18 @@ class NamespaceSandbox:
 
     async def _line(self, runtime: str, task_root: Path) -> Line:
         """The line that environments of this package come from. Raises SandboxError."""
+        if runtime == IMAGE:
+            if (IMAGE, False) not in self._lines:
+                self._lines[IMAGE, False] = Line(PROGRAM, self._around, loaded=False)
+            return self._lines[IMAGE, False]
         key = self._packages.get((runtime, task_root))
         if key is None:
             try:
                 program = self._programs[runtime]
             except KeyError:
                 raise SandboxError(f"this machine has no {runtime}") from None
+            if program.image is not None:
+                return await self._line(IMAGE, task_root)
             loop = asyncio.get_running_loop()
             loaded = await loop.run_in_executor(self._thread, program.profits, task_root)
             key = (runtime, bool(loaded))
@@ -122,8 +132,9 @@ class NamespaceSandbox:
 
     async def start(self, request: StartRequest) -> SandboxedEnvironment:
         line = await self._line(request.runtime, request.task_root)
+        request = replace(request, image=self._image_of(request))
         late = request.extensions is not None or line.program.starts_late(request.environment)
-        assignment = self._assignment(line.program, request, late)
+        assignment = await self._assignment(line.program, request, late)
         for _ in range(self._limits.stems_after_burst + 1):
             try:
                 cell = await (line.prepare_late() if late else line.take())
@@ -145,20 +156,48 @@ class NamespaceSandbox:
                 return environment
         raise SandboxError("every environment died before it could be given its function")
 
-    def _assignment(self, program: Program, request: StartRequest, late: bool) -> dict[str, Any]:
+    async def _assignment(self, program: Program, request: StartRequest, late: bool) -> dict[str, Any]:
+        if request.image is not None:
+            return await self._image_assignment(request.image, request)
         forked = program.entry is not None and not late
         started = program.waits and not late
         return {
             "handler": request.handler,
             "task_root": TASK_ROOT,
             "environment": {**self._own_variables(), **program.environment, **request.environment},
-            "command": None if forked or started else list(program.command_for(*request.roots())),
+            "command": None if forked or started else list(program.command_for(request.environment, *request.roots())),
+            "data_limit_bytes": self._data_limit_bytes(request),
+        }
+
+    def _image_of(self, request: StartRequest) -> RootImage | None:
+        """The image that is the root: the function's, or its runtime's."""
+        program = None if request.image is not None else self._programs.get(request.runtime)
+        if program is None or program.image is None:
+            return request.image
+        starts = program.command_for(request.environment, *request.packages()) or (
+            *program.image.command,
+            request.handler,
+        )
+        return replace(program.image, command=starts, with_package=True)
+
+    async def _image_assignment(self, image: RootImage, request: StartRequest) -> dict[str, Any]:
+        own = _without(self._own_variables(), _OF_RUNTIMES)
+        environment = {"PATH": DEFAULT_PATH, **image.environment, **own, **request.environment}
+        if not image.with_package:
+            await asyncio.get_running_loop().run_in_executor(self._thread, check_launch, image, environment)
+        return {
+            "task_root": image.working_directory or "/",
+            "environment": environment,
+            "command": list(image.command),
             "data_limit_bytes": self._data_limit_bytes(request),
         }
 
     def _place_of(self, request: StartRequest) -> dict[str, Any]:
+        root = "" if request.image is None else IMAGE_PLACE
+        places = [f"{root}{place}" for place in (TASK_ROOT, LAYERS_ROOT)]
         return {
-            "mounts": [TASK_ROOT, LAYERS_ROOT][: len(request.roots())],
+            "mounts": ([root, *places] if root else places)[: len(request.roots())],
+            "root": root or None,
             "ephemeral_storage_mb": request.ephemeral_storage_mb,
             "resize": request.ephemeral_storage_mb != EPHEMERAL_STORAGE_MB,
             "data_limit_bytes": self._data_limit_bytes(request),
@@ -168,7 +207,9 @@ class NamespaceSandbox:
     def _extensions_of(self, request: StartRequest) -> dict[str, Any]:
         if request.extensions is None:
             return {}
-        own = {name: value for name, value in self._own_variables().items() if name not in _RUNTIMES_OWN}
+        own = _without(self._own_variables(), _RUNTIMES_OWN)
+        if request.image is not None:
+            own = {"PATH": DEFAULT_PATH, **request.image.environment, **_without(own, _OF_RUNTIMES)}
         return {
             "extensions": request.extensions.names,
             "extensions_environment": {**own, **request.extensions.environment},
@@ -212,6 +253,10 @@ class NamespaceSandbox:
         if self._janitor is not None and self._janitor.stdin is not None:
             self._janitor.stdin.close()
             await asyncio.get_running_loop().run_in_executor(None, self._janitor.wait)
+
+
+def _without(variables: Mapping[str, str], names: frozenset[str]) -> dict[str, str]:
+    return {name: value for name, value in variables.items() if name not in names}
 
 
 def _zygote_settings(endpoint_port: int, limits: Limits, *, own_users: bool) -> dict[str, Any]:

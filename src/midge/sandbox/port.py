@@ -38,6 +38,19 @@ class ProcessExit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RootImage:
+    """An unpacked container image that is to be the environment's root, and what it starts with."""
+
+    root: Path
+    command: tuple[str, ...]
+    working_directory: str
+    environment: Mapping[str, str]
+    """The image's own variables; those of the function override them."""
+    with_package: bool = False
+    """Of a managed runtime that is an image: the function's package and layers are mounted in it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExtensionProcesses:
     """The external extensions of an environment: programs in /opt/extensions, which are started before its runtime.
 
@@ -72,6 +85,9 @@ class StartRequest:
     task_root: Path
     layers_root: Path | None = None
     """The function's layers laid over each other, if it has any: what it sees at /opt."""
+    image: RootImage | None = None
+    """Of a function that is an image: its root, which has everything; ``runtime`` is ``program.IMAGE`` then. Of others the
+    sandbox adds it, where their runtime is an image."""
     environment: Mapping[str, str]
     memory_size_mb: int
     ephemeral_storage_mb: int
@@ -87,7 +103,14 @@ class StartRequest:
     extensions: ExtensionProcesses | None = None
 
     def roots(self) -> list[Path]:
-        """The directories that the environment sees: of its package and, if it has layers, of these."""
+        """The directories that the environment sees: of its image, if it has one, of its package and of its layers."""
+        if self.image is not None and not self.image.with_package:
+            return [self.image.root]
+        root = [] if self.image is None else [self.image.root]
+        return root + self.packages()
+
+    def packages(self) -> list[Path]:
+        """The directories of its package and, if it has layers, of these."""
         return [self.task_root] if self.layers_root is None else [self.task_root, self.layers_root]
 
 
@@ -144,7 +167,7 @@ class Sandbox(Protocol):
     async def start(self, request: StartRequest) -> SandboxedEnvironment:
         """Start one; returns when its runtime is on its way (it then calls GET /next by itself).
 
-        Raises SandboxError when the machine cannot start it. If cancelled, nothing is left behind.
+        Raises SandboxError when the machine cannot start it, LaunchError when nobody could. If cancelled, nothing is left behind.
         """
         ...
 
@@ -158,6 +181,14 @@ class Sandbox(Protocol):
     async def close(self) -> None:
         """End every environment and give everything back."""
         ...
+
+
+class LaunchError(Exception):
+    """The function's own program cannot be started; ``error_type`` and the text, which is for the caller, are AWS's."""
+
+    def __init__(self, error_type: str, text: str) -> None:
+        super().__init__(text)
+        self.error_type = error_type
 
 
 class SandboxError(Exception):

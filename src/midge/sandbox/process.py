@@ -18,7 +18,7 @@ import structlog
 
 from midge.model.limits import KIB, Limits
 from midge.sandbox.port import ProcessExit, SandboxedEnvironment, SandboxError, StartRequest
-from midge.sandbox.program import Program
+from midge.sandbox.program import WRAPPER_VARIABLE, Program
 from midge.sandbox.zygote import INSIDE_FILES
 from midge.tasks import TaskOwner
 
@@ -138,7 +138,8 @@ class ProcessSandbox:
     async def _spawn(self, program: Program, request: StartRequest, port: int) -> asyncio.subprocess.Process:
         roots = [str(root) for root in request.roots()]
         task_root = roots[0]
-        command = [program.layout.on_machine(part, *roots) for part in program.command_for(*request.roots())]
+        started = program.command_for(request.environment, *request.roots())
+        command = [program.layout.on_machine(part, *roots) for part in started]
         limits = {"RLIMIT_NOFILE": self._limits.files_per_environment, "RLIMIT_CORE": 0}
         runtime = {name: program.layout.on_machine(text, *roots) for name, text in program.environment.items()}
         environment = {
@@ -150,6 +151,8 @@ class ProcessSandbox:
             "AWS_ENDPOINT_URL": self._endpoint_url,
             **request.environment,
         }
+        if wrapper := request.environment.get(WRAPPER_VARIABLE):
+            environment[WRAPPER_VARIABLE] = program.layout.on_machine(wrapper, *roots)
         return await asyncio.create_subprocess_exec(
             sys.executable,
             *("-I", "-S", "-c", _RUN_PLAIN, str(INSIDE_FILES), json.dumps(limits), *command),

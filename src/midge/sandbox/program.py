@@ -9,9 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from midge.sandbox.port import RootImage
+
 TASK_ROOT = "/var/task"
 LAYERS_ROOT = "/opt"
 RUNTIME_DIRECTORY = "/var/runtime"
+WRAPPER_VARIABLE = "AWS_LAMBDA_EXEC_WRAPPER"
+IMAGE = "image"
+"""Stands for the runtime of functions that are container images."""
 INSIDE = "/var/runtime/.midge"
 """Where midge's own part of a runtime lies, inside."""
 
@@ -91,11 +96,16 @@ class Program:
     """Variables of the runtime's own; the function's override them."""
     layer_command: tuple[str, ...] = ()
     """What starts instead of ``command`` where the function does not bring that and a layer brings this."""
+    wrapping: tuple[str, ...] = ()
+    """What stands before ``command`` where the function sets AWS_LAMBDA_EXEC_WRAPPER; empty: it has no meaning here."""
     interpreter: str | None = None
     entry: str | None = None
     preload: tuple[str, ...] = ()
     """Modules that a second kind of zygote imports as well, for functions that mention them."""
     waiting_arguments: tuple[str, ...] = ()
+    image: RootImage | None = None
+    """An image that is the root in the place of the layout; without a command of the program's own its entry point, with
+    the handler behind it, is started."""
     early_variables: tuple[str, ...] = ("LD_",)
 
     @property
@@ -103,14 +113,19 @@ class Program:
         """Whether the command itself waits for its function."""
         return bool(self.waiting_arguments)
 
-    def command_for(self, task_root: Path, layers_root: Path | None = None) -> tuple[str, ...]:
-        """The command that starts a function with this package and these layers."""
+    def command_for(
+        self, variables: Mapping[str, str], task_root: Path, layers_root: Path | None = None
+    ) -> tuple[str, ...]:
+        """The command that starts a function with these variables, this package and these layers."""
         if self.layer_command and layers_root is not None:
             own = task_root / self.command[0].removeprefix(TASK_ROOT + "/")
             theirs = layers_root / self.layer_command[0].removeprefix(LAYERS_ROOT + "/")
             if theirs.exists() and not own.exists():
                 return self.layer_command
-        return self.command
+        return (*self.wrapping, *self.command) if self._is_wrapped(variables) else self.command
+
+    def _is_wrapped(self, variables: Mapping[str, str]) -> bool:
+        return bool(self.wrapping and variables.get(WRAPPER_VARIABLE))
 
     def profits(self, task_root: Path) -> bool | None:
         """Whether a function may import what is preloaded: its files mention it and it does not bring its own.
@@ -131,7 +146,8 @@ class Program:
 
     def starts_late(self, variables: Mapping[str, str]) -> bool:
         """Whether a function with these variables needs an interpreter of its own, started after them."""
-        return any(name.startswith(prefix) for name in variables for prefix in self.early_variables)
+        early = any(name.startswith(prefix) for name in variables for prefix in self.early_variables)
+        return early or self._is_wrapped(variables)
 
 
 def _beginning(file: Path) -> bytes:

@@ -16,6 +16,8 @@ from midge.api.services import ApiServices, CallContext, S3Error
 from midge.blobs.memory import MemoryBlobs
 from midge.blobs.packages import Packages
 from midge.clock import VirtualClock
+from midge.images.egress import Egress
+from midge.images.images import Images
 from midge.invoke.pool import ProvisionedEnvironments
 from midge.model.errors import ServiceError, invalid_parameter
 from midge.model.functions import Alias, Code, FunctionId, FunctionVersion
@@ -113,6 +115,7 @@ class Bench:
         self.objects: dict[tuple[str, str, str | None], bytes] = {}
         self.limits = Limits()
         self.strict = False
+        self.runs_images = True
         self.accepted: list[AsyncEvent] = []
         self.context = CONTEXT
         """Who calls, and where."""
@@ -133,6 +136,8 @@ class Bench:
             store=self.store,
             blobs=self.blobs,
             packages=self.packages,
+            images=Images(self.directory / "images", Egress(directories=[self.directory]), self.limits),
+            runs_images=self.runs_images,
             router=self.router,
             clock=self.clock,
             limits=self.limits,
@@ -158,6 +163,7 @@ class Bench:
         finally:
             await self.api.close()
             await services.packages.close()
+            await services.images.close()
 
     def run(self, *scenarios: Callable[["Bench"], Awaitable[None]]) -> None:
         """Each scenario in a process life of its own over the same store, blobs and directory."""

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from api_bench import Bench
 
-from midge.api.coverage import input_paths, operations_page, status_of
+from midge.api.coverage import REASONS, input_paths, operations_page, status_of
+from midge.api.members import Treatment
 from midge.api.operations import ANSWERED_BY_THE_LISTENER, OPERATIONS
 from midge.wire.model import load_service_model
 
@@ -43,3 +44,14 @@ def test_the_others_are_refused_by_name(bench: Bench) -> None:
             assert message == f"midge does not support the operation {name} yet."
 
     bench.run(scenario)
+
+
+@pytest.mark.parametrize("name", REASONS)
+def test_what_has_a_reason_to_be_refused_is(name: str) -> None:
+    """The page gives reasons only for operations and members that are refused, so none outlives its refusal."""
+    if name in NAMES:
+        assert status_of(name)[0] == "refused"
+    else:
+        rules = [operation.rules for operation in OPERATIONS.values()]
+        treated = {table[path].treatment for table in rules for path in table if path.rpartition(".")[2] == name}
+        assert treated == {Treatment.REFUSED}

@@ -21,21 +21,15 @@ TABLES = {
 
 SAMPLES: dict[str, Any] = {
     "PublishTo": "LATEST_PUBLISHED",
-    "PackageType": "Image",
-    "ImageConfig": {"Command": ["x"]},
     "SnapStart": {"ApplyOn": "PublishedVersions"},
-    "TenancyConfig": {"TenantIsolationMode": "PER_TENANT"},
     "CapacityProviderConfig": {"LambdaManagedInstancesCapacityProviderConfig": {"CapacityProviderArn": "a"}},
     "DurableConfig": {"ExecutionTimeout": 60},
     "RuntimeConfig": {"RuntimeArn": "a"},
     "AcceleratorConfig": {"AcceleratorMemorySize": 1},
     "S3ObjectStorageMode": "REFERENCE",
-    "ImageUri": "000000000000.dkr.ecr.us-east-1.amazonaws.com/x:1",
 }
 """A value that would change behaviour, for every member that is refused."""
 HARMLESS: dict[str, Any] = {
-    "PackageType": "Zip",
-    "ImageConfig": {},
     "SnapStart": {"ApplyOn": "None"},
     "S3ObjectStorageMode": "COPY",
 }
@@ -89,8 +83,7 @@ def creation(**values: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "values",
     [
-        {"ImageConfig": {"Command": ["x"]}},
-        {"Code": {"ImageUri": "x"}},
+        {"CapacityProviderConfig": {"LambdaManagedInstancesCapacityProviderConfig": {"CapacityProviderArn": "a"}}},
         {"Code": {"S3Bucket": "b", "S3Key": "k", "S3ObjectStorageMode": "REFERENCE"}},
     ],
 )

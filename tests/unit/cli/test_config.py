@@ -121,3 +121,21 @@ def test_every_default_is_accepted_when_written_out(setting: tuple[str, str]) ->
     default = keys()[section][key][1]
     text = ",".join(default) if isinstance(default, tuple) else str(default)
     assert load(None, {f"MIDGE_{section}_{key}".upper(): text}) == Config()
+
+
+def test_runtimes_have_tables_by_name(tmp_path: Path) -> None:
+    """The file may say of each runtime what its image is, and nothing that midge does not know."""
+    file = tmp_path / "midge.toml"
+    file.write_text('[runtimes."python3.12"]\nimage = "oci:/images/python"\n')
+    assert load(file, {}).runtimes["python3.12"].image == "oci:/images/python"
+    for text in ('[runtimes."python3.12"]\nimages = "x"\n', '[runtimes]\nimage = "x"\n', '[runtimes."a"]\nimage = 1\n'):
+        file.write_text(text)
+        with pytest.raises(ConfigError):
+            load(file, {})
+
+
+@pytest.mark.parametrize("registry", ["", "https://r.example", "r.example/app", "user@r.example", "http://"])
+def test_registries_are_hosts(registry: str) -> None:
+    """What is no host, with or without a port, is refused."""
+    with pytest.raises(ConfigError, match="registries"):
+        load(None, {}, {"images": {"registries": [registry]}})

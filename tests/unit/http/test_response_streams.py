@@ -111,7 +111,7 @@ def test_what_is_refused_is_refused_as_usual(tmp_path: Path) -> None:
         site.send(request(STREAM, b"x" * 2_000))
         assert seen(site).status == 413
         await call(site, "X-Amz-Tenant-Id: t")
-        assert "TenantId" in json.loads(seen(site).body)["message"]
+        assert "Remove the tenant ID" in json.loads(seen(site).body)["message"]
         await call(site, "X-Amz-Invocation-Type: DryRun")
         assert seen(site).status == 204
         assert not site.world.sandbox.runtimes

@@ -143,6 +143,7 @@ def test_an_error_in_the_middle_cuts_the_answer(tmp_path: Path, how: str) -> Non
             await end(site, "E")
         elif how == "crash":
             site.world.runtime.exit(1)
+            await site.world.advance(site.world.limits.exit_drain_seconds)
         else:
             await site.world.advance(10)
         await site.world.settle()

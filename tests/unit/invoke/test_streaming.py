@@ -3,6 +3,7 @@
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -16,6 +17,7 @@ from midge.invoke.streaming import StreamedResponse
 from midge.model.errors import ServiceError
 from midge.model.limits import Limits
 from midge.sandbox.fake import FakeSandbox, do_nothing
+from midge.sandbox.port import ProcessExit
 
 
 class Source:
@@ -168,6 +170,28 @@ def test_a_stream_may_end_badly(tmp_path: Path, end: str, error: str) -> None:
     in_streaming(tmp_path, scenario)
 
 
+@pytest.mark.parametrize("whole", [False, True])
+def test_what_was_written_before_a_crash_arrives(tmp_path: Path, whole: bool) -> None:
+    """Parts that are read behind the news of the end still reach the caller, and a response that is whole is one."""
+
+    async def scenario(world: World) -> None:
+        caller = await called(world)
+        runtime = world.runtime
+        runtime.request.on_exit(ProcessExit(code=1))
+        runtime.stream(b"a")
+        if whole:
+            runtime.end_stream()
+        runtime.disconnect()
+        assert bool(caller.results) == whole
+        await world.advance(world.limits.exit_drain_seconds)
+        assert (caller.parts, caller.outcome.error_type) == ([b"a"], None if whole else "Runtime.ExitError")
+        assert world.platform.concurrency.total() == 0
+        runtime.ended = True
+        assert (await called(world)).response is None
+
+    in_streaming(tmp_path, scenario)
+
+
 def test_a_slow_caller_makes_the_function_wait(tmp_path: Path) -> None:
     """While the caller does not read, the runtime is not read either; its time-out counts on."""
 
@@ -248,3 +272,36 @@ def test_the_rate_holds_whatever_comes(sent: list[tuple[int, float]]) -> None:
     clock.advance(1_000)
     assert not source.paused
     assert len(b"".join(caller.parts)) == passed
+
+
+class Telemetry:
+    """Notes how many bytes an invocation is said to have produced."""
+
+    def __init__(self) -> None:
+        self.produced: list[int | None] = []
+
+    def runtime_done(self, status: str, seconds: float, produced_bytes: int | None) -> None:
+        del status, seconds
+        self.produced.append(produced_bytes)
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *_, **__: None
+
+
+def test_telemetry_counts_what_was_streamed(tmp_path: Path) -> None:
+    """Extensions are told how many bytes a response had, whether it was streamed or not."""
+    telemetry = Telemetry()
+
+    async def scenario(world: World) -> None:
+        await called(world)
+        (pool,) = world.pools.pools()
+        (environment,) = cast("Any", pool)._environments
+        environment._log.telemetry = telemetry
+        world.runtime.stream(b"one", b"two")
+        world.runtime.end_stream(then_next=True)
+        await called(world)
+        world.runtime.respond(b"12345", then_next=True)
+        await world.settle()
+        assert telemetry.produced == [6, 5]
+
+    in_streaming(tmp_path, scenario)

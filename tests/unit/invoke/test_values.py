@@ -63,6 +63,12 @@ def test_the_functions_variables_are_complete() -> None:
     assert "AWS_LAMBDA_LOG_FORMAT" not in values
 
 
+def test_os_only_runtimes_do_not_name_themselves() -> None:
+    """AWS_EXECUTION_ENV is not set where the function brings its runtime, also not by the function."""
+    for runtime in ("provided.al2", "provided.al2023"):
+        assert "AWS_EXECUTION_ENV" not in function_variables(replace(VERSION, runtime=runtime), "stream", CREDENTIALS)
+
+
 def test_json_logging_is_told_to_the_runtime() -> None:
     """The runtime learns the JSON format and the level."""
     version = replace(VERSION, logging=Logging(format="JSON", group="g", application_level="WARN"))

@@ -64,7 +64,25 @@ def test_a_layer_may_bring_the_command(tmp_path: Path, own: bool, theirs: bool |
         (tmp_path / name).mkdir()
         if there:
             (tmp_path / name / "bootstrap").touch()
-    assert program.command_for(tmp_path / "task", None if theirs is None else tmp_path / "opt") == (command,)
+    assert program.command_for({}, tmp_path / "task", None if theirs is None else tmp_path / "opt") == (command,)
+
+
+@pytest.mark.parametrize(
+    ("wrapping", "variables", "command", "late"),
+    [
+        (("sh", "exec.sh"), {}, ("x",), False),
+        (("sh", "exec.sh"), {"AWS_LAMBDA_EXEC_WRAPPER": ""}, ("x",), False),
+        (("sh", "exec.sh"), {"AWS_LAMBDA_EXEC_WRAPPER": "/opt/w"}, ("sh", "exec.sh", "x"), True),
+        ((), {"AWS_LAMBDA_EXEC_WRAPPER": "/opt/w"}, ("x",), False),
+    ],
+)
+def test_a_function_may_name_a_wrapper_script(
+    tmp_path: Path, wrapping: tuple[str, ...], variables: dict[str, str], command: tuple[str, ...], late: bool
+) -> None:
+    """Where a runtime has wrapper scripts, a function that names one is started behind it, by a process of its own."""
+    program = Program(layout=LAYOUT, command=("x",), wrapping=wrapping, environment={})
+    assert program.command_for(variables, tmp_path) == command
+    assert program.starts_late(variables) is late
 
 
 def test_the_last_bind_of_a_place_wins() -> None:

@@ -2,14 +2,15 @@
 
 import importlib.metadata
 import importlib.util
+import os
 import re
-import shutil
-import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from midge.runtimes import base
+from midge.runtimes.places import Places, ask
 from midge.runtimes.port import Runtime
 from midge.sandbox.program import INSIDE, LIBRARY_PATH, PATH, RUNTIME_DIRECTORY, Layout, Program
 
@@ -18,7 +19,6 @@ _FILES = Path(__file__).parent
 _INSIDE_FILES = Path(importlib.util.find_spec("midge.sandbox.inside").submodule_search_locations[0])  # type: ignore[union-attr,index]
 _DISTRIBUTIONS = ("awslambdaric", "boto3")
 _PROBE = "import sys, sysconfig; print(sys.prefix, sys.base_prefix, '%d.%d.%d' % sys.version_info[:3], sep='\\n')"
-_PROBE_SECONDS = 10
 _LANGUAGE = "/var/lang"
 
 
@@ -31,38 +31,27 @@ class Interpreter:
     version: str
 
 
-def _candidates(version: str) -> Iterator[Path]:
-    """Where an interpreter of ``version`` may be, best first."""
-    found = shutil.which(f"python{version}")
-    if found is not None:
-        yield Path(found)
-    for root in (Path.home() / ".pyenv/versions", Path.home() / ".local/share/uv/python"):
+def _candidates(version: str, places: Places) -> Iterator[Path]:
+    """Where an interpreter of ``version`` may be, best first: what is configured, PATH, pyenv, uv, the distribution's."""
+    name = f"python{version}"
+    yield from places.programs(name, name)
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    uv = Path(os.environ.get("UV_PYTHON_INSTALL_DIR") or Path.home() / ".local/share/uv/python")
+    for root in (pyenv / "versions", uv):
         for directory in sorted(root.glob(f"*{version}.*"), reverse=True):
-            yield directory / "bin" / f"python{version}"
-    yield Path(f"/usr/bin/python{version}")
-    yield Path(f"/usr/local/bin/python{version}")
+            yield directory / "bin" / name
+    yield Path("/usr/bin") / name
+    yield Path("/usr/local/bin") / name
 
 
-def find(version: str) -> Interpreter | None:
+def find(version: str, places: Places) -> Interpreter | None:
     """An interpreter of ``version`` (such as "3.11") that answers for itself; never one of a virtual environment."""
-    for candidate in _candidates(version):
-        if not candidate.exists():
-            continue
-        try:
-            answer = subprocess.run(
-                [str(candidate), "-I", "-c", _PROBE],
-                capture_output=True,
-                text=True,
-                timeout=_PROBE_SECONDS,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired):
-            continue
-        lines = answer.stdout.split()
-        if answer.returncode == 0 and len(lines) == 3 and lines[2].startswith(f"{version}."):
+    for candidate in _candidates(version, places):
+        lines = ask(candidate, "-I", "-c", _PROBE)
+        if len(lines) == 3 and lines[2].startswith(f"{version}."):
             prefix = Path(lines[1])
             executable = prefix / "bin" / f"python{version}"
-            if executable.exists():
+            if os.access(executable, os.X_OK):
                 return Interpreter(executable, prefix, lines[2])
     return None
 
@@ -82,8 +71,22 @@ def _requirements(name: str, seen: set[str]) -> None:
             _requirements(re.split(r"[\s;<>=!~\[(]", requirement, maxsplit=1)[0], seen)
 
 
-def _runtime_files(stock_transport: bool) -> dict[str, Path]:
-    """Top-level name in /var/runtime to where it is on the machine: the runtime client, boto3 and all they need."""
+def _native(name: str) -> bool:
+    """Whether it is the client's own transport, which is compiled for one version of Python."""
+    return name.startswith("runtime_client.")
+
+
+def _added_files(client: Path, stock_transport: bool) -> dict[str, Path]:
+    """The same, of what was added for one version: its own client, with a boto3 that this version runs."""
+    found = {entry.name: entry for entry in client.iterdir()} if os.access(client, os.R_OK | os.X_OK) else {}
+    return {name: entry for name, entry in found.items() if name != "bin" and (stock_transport or not _native(name))}
+
+
+def _own_files(stock_transport: bool) -> dict[str, Path]:
+    """Top-level name in /var/runtime to where it is on the machine: the runtime client, boto3 and all they need.
+
+    Those that midge was installed with, which are plain Python but for the transport.
+    """
     names: set[str] = set()
     for name in _DISTRIBUTIONS:
         _requirements(name, names)
@@ -91,8 +94,7 @@ def _runtime_files(stock_transport: bool) -> dict[str, Path]:
     for name in names:
         for file in importlib.metadata.distribution(name).files or []:
             top = file.parts[0]
-            native = top.startswith("runtime_client.") and not stock_transport
-            if top not in ("..", "__pycache__", "bin") and not native:
+            if top not in ("..", "__pycache__", "bin") and (stock_transport or not _native(top)):
                 found[top] = Path(str(file.locate())).parents[len(file.parts) - 1] / top
     return found
 
@@ -101,15 +103,20 @@ def _in_usr(prefix: Path) -> bool:
     return prefix == Path("/usr")
 
 
-def program(interpreter: Interpreter, preload: tuple[str, ...], *, stock_transport: bool) -> Program:
-    """How environments of ``interpreter`` start; ``preload`` is imported once, before any is forked."""
+def program(
+    interpreter: Interpreter, preload: tuple[str, ...], files: Mapping[str, Path], *, stock_transport: bool
+) -> Program:
+    """How environments of ``interpreter`` start; ``preload`` is imported once, before any is forked.
+
+    ``files`` are what lies in /var/runtime.
+    """
     version = ".".join(interpreter.version.split(".")[:2])
     system = _in_usr(interpreter.prefix)
     language = "/usr" if system else _LANGUAGE
-    binds = [*base.userland_binds()]
+    binds = [*base.userland_binds(), *base.shell_binds()]
     if not system:
         binds.append((interpreter.prefix, _LANGUAGE))
-    binds += [(path, f"{RUNTIME_DIRECTORY}/{name}") for name, path in sorted(_runtime_files(stock_transport).items())]
+    binds += [(path, f"{RUNTIME_DIRECTORY}/{name}") for name, path in sorted(files.items())]
     binds.append((_INSIDE_FILES, f"{INSIDE}/sandbox"))
     binds.append((_FILES, f"{INSIDE}/python"))
     executable = f"{language}/bin/python{version}"
@@ -128,6 +135,7 @@ def program(interpreter: Interpreter, preload: tuple[str, ...], *, stock_transpo
         entry="start",
         preload=preload,
         command=(executable, f"{INSIDE}/python/start.py"),
+        wrapping=base.WRAPPING,
         environment={
             "PATH": PATH,
             "LD_LIBRARY_PATH": LIBRARY_PATH,
@@ -142,11 +150,25 @@ def program(interpreter: Interpreter, preload: tuple[str, ...], *, stock_transpo
     )
 
 
-def runtime(version: str, preload: tuple[str, ...], *, stock_transport: bool) -> Runtime:
+def runtime(version: str, places: Places, preload: tuple[str, ...], *, stock_transport: bool) -> Runtime:
     """AWS's runtime of one Python version, with its program or with what is missing for it."""
     name = f"python{version}"
-    interpreter = find(version)
+    interpreter = find(version, places)
     if interpreter is None:
-        return Runtime(name=name, program=None, missing=f"no Python {version} interpreter was found on this machine")
-    made = program(interpreter, preload, stock_transport=stock_transport)
-    return Runtime(name=name, program=made, version=interpreter.version)
+        missing = (
+            f"no Python {version} interpreter was found on PATH, under pyenv or uv, or where [toolchains] search says"
+        )
+        return Runtime(name=name, program=None, missing=missing)
+    files = _added_files(places.client(name), stock_transport)
+    own = not files
+    if own and stock_transport and version != f"{sys.version_info[0]}.{sys.version_info[1]}":
+        missing = f"AWS's own transport for Python {version} is not installed (midge runtimes add {name})"
+        return Runtime(name=name, program=None, missing=missing)
+    made = program(interpreter, preload, files or _own_files(stock_transport), stock_transport=stock_transport)
+    client = "midge's own client" if own else f"awslambdaric {_version_of(places.client(name), 'awslambdaric')}"
+    return Runtime(name=name, program=made, version=f"{interpreter.version}, {client}")
+
+
+def _version_of(directory: Path, distribution: str) -> str:
+    found = next(iter(importlib.metadata.distributions(name=distribution, path=[str(directory)])), None)
+    return "of an unknown version" if found is None else found.version

@@ -97,7 +97,35 @@ def accept_assignment(control: socket.socket) -> tuple[dict[str, Any], bytes, li
         kernel.move_mount(descriptor, target)
         kernel.mount(None, target, None, _MOUNTED)
         os.close(descriptor)
+    if place["root"] is not None:
+        _make_root(place["root"])
     return place, for_runtime, mounts[len(place["mounts"]) :]
+
+
+def _make_root(image: str) -> None:
+    """Let the mounted image be the root of every process here, with what is the environment's own over it.
+
+    midge has seen to it that the image has real directories and files in these places.
+    """
+    for path in ("/proc", "/dev", "/tmp", "/etc/hosts", "/etc/resolv.conf"):
+        kernel.mount(path, image + path, None, kernel.MS_BIND | kernel.MS_REC)
+    os.chdir(image)
+    kernel.pivot_root(".", ".")  # the old root comes to lie upon the new one (man 2 pivot_root)
+    kernel.unmount(".", kernel.MNT_DETACH)
+    os.chdir("/")
+
+
+def _execute_found(command: list[str], environment: dict[str, str]) -> NoReturn:
+    """As execvp: a name without a slash is looked for in the PATH that it will see."""
+    if "/" in command[0]:
+        os.execve(command[0], command, environment)
+    failure = OSError(2, f"{command[0]}: not found")
+    for directory in environment.get("PATH", "").split(":"):
+        try:
+            os.execve(os.path.join(directory, command[0]), command, environment)
+        except OSError as error:
+            failure = error
+    raise failure
 
 
 def be_limited(settings: dict[str, Any]) -> None:
@@ -148,7 +176,7 @@ def _execute(descriptors: list[int], settings: dict[str, Any]) -> None:
     assignment = _read_assignment()
     limit_data(0, assignment["data_limit_bytes"])
     os.chdir(assignment["task_root"])
-    os.execve(assignment["command"][0], assignment["command"], assignment["environment"])
+    _execute_found(assignment["command"], assignment["environment"])
 
 
 def _join(pid_descriptor: int, namespaces: int, descriptors: list[int], settings: dict[str, Any], entry: Entry) -> None:

@@ -178,6 +178,8 @@ def main() -> NoReturn:
     settings = json.loads(settings)
     settings["seccomp"] = kernel.SeccompFilter(base64.b64decode(settings["seccomp"]))
     if settings["layout"] is not None:
+        # Inside they would not be found: init needs the one where a function has extensions.
+        import companions  # noqa: F401  # pyright: ignore[reportUnusedImport]
         import root
 
         root.enter(settings["layout"])

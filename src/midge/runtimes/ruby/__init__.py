@@ -1,0 +1,1 @@
+"""Ruby runtimes: the machine's own Ruby with AWS's gem ``aws_lambda_ric``."""
