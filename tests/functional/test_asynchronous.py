@@ -170,6 +170,7 @@ def test_what_cannot_be_accepted_is_refused(midge: Midge, name: str, payload: by
     if ":" not in name:
         with pytest.raises(ClientError) as caught:
             client.invoke_async(FunctionName=name, InvokeArgs=payload)
+        assert caught.value.response["Error"]["Code"] == code
 
 
 APPEND = """

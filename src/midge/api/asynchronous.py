@@ -9,7 +9,7 @@ from typing import Any
 from midge.api import loading
 from midge.api.acceptance import new_event, put
 from midge.api.control_plane import ControlPlane
-from midge.api.invocations import check_json, payload_too_large
+from midge.api.invocations import payload_too_large, validate_payload
 from midge.api.names import resolve_function
 from midge.api.services import CallContext
 from midge.api.tenancy import refuse_with_tenants
@@ -25,7 +25,7 @@ async def invoke_async(plane: ControlPlane, values: Mapping[str, Any], context: 
     if len(payload) > services.limits.async_payload_bytes:
         raise payload_too_large(services.limits.async_payload_bytes)
     if payload:
-        check_json(payload)
+        validate_payload(payload)
     if not services.router.knows(function, LATEST):
         await loading.load(plane, function, None)
         if not services.router.knows(function, LATEST):

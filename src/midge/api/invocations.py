@@ -31,7 +31,7 @@ from midge.tasks import TaskOwner
 
 _TENANT_ID_BYTES = 256
 _TENANT_ID = re.compile(rb"[a-zA-Z0-9._:/=+\-@ ]{1,%d}" % _TENANT_ID_BYTES)
-check_json = msgspec.json.Decoder(msgspec.Raw).decode
+_check_json = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 def payload_too_large(limit_bytes: int) -> ServiceError:
@@ -102,7 +102,7 @@ class Invocations:
         if len(payload) > limit_bytes:
             raise payload_too_large(limit_bytes)
         if payload:
-            _validate(payload)
+            validate_payload(payload)
         log_type, context, tenant = parameters.log_type, parameters.client_context, parameters.tenant_id
         tail = log_type is not None and _wants_tail(log_type)
         client_context = None if context is None else self._client_context(context)
@@ -240,9 +240,10 @@ def _not_in_enum(value: bytes, member: str, values: str) -> ServiceError:
     )
 
 
-def _validate(payload: bytes) -> None:
+def validate_payload(payload: bytes) -> None:
+    """Raise InvalidRequestContentException for what is no JSON."""
     try:
-        check_json(payload)
+        _check_json(payload)
     except (msgspec.DecodeError, RecursionError) as error:
         raise ServiceError(
             "InvalidRequestContentException",

@@ -80,6 +80,11 @@ class EnvironmentLog:
         if self.telemetry is not None:
             self.telemetry.close()
 
+    def drain(self) -> None:
+        """Take what has been written by now: an invocation's output stands before its END."""
+        if self.handle is not None:
+            self.handle.drain_output()
+
     def begin_tail(self) -> None:
         """Collect from now on; what earlier invocations wrote is not this one's."""
         if self.handle is not None:

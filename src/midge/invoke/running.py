@@ -60,6 +60,7 @@ class RunningInvocation(Generic[_Environment]):
         assert invocation is not None
         if invocation.sink is not None:
             invocation.close_stream()
+        self._log.drain()
         end = InvocationEnd(self._now(), invocation.request_id, seconds, None, self.init_seconds)
         self.init_seconds = None
         log = self._log
@@ -90,6 +91,7 @@ class RunningInvocation(Generic[_Environment]):
         invocation, self.invocation = self.invocation, None
         assert invocation is not None
         seconds = self._monotonic() - self.started
+        self._log.drain()
         end = InvocationEnd(self._now(), invocation.request_id, seconds, None, self.init_seconds)
         self.init_seconds = None
         told, self._told = self._told, None
