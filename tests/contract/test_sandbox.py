@@ -392,6 +392,26 @@ def test_a_socket_reaches_what_listens_inside(shop: Workshop, tmp_path: Path) ->
     shop.run(main())
 
 
+@pytest.mark.needs("namespaces")
+def test_beside_extensions_as_well_it_is_told_why_nothing_began(shop: Workshop, tmp_path: Path) -> None:
+    """A bootstrap that cannot be executed is told of as the runtime's end while an extension goes on."""
+    if kind_of(shop) != "namespaces":
+        pytest.skip("external extensions are only started in namespaces")
+    at = write_package(tmp_path / "function", {"bootstrap": "#!/nowhere/sh"}, ("bootstrap",))
+    files = {f"extensions/{name}": text for name, text in PROGRAMS.items()}
+    layers = write_package(tmp_path / "layers", files, tuple(files))
+
+    async def main() -> None:
+        settings: dict[str, Any] = {"runtime": "provided.al2023", "layers": layers, "extensions": ("long",)}
+        async with shop.open_environment(at, **settings) as driven:
+            driven.environment.start_runtime()
+            error = "fork/exec /var/task/bootstrap: no such file or directory"
+            assert await driven.told.get() == ("runtime", ProcessExit(code=127, launch_error=error))
+            assert not driven.exits
+
+    shop.run(main())
+
+
 def test_a_runtime_that_is_not_there_cannot_start(shop: Workshop, package: Path) -> None:
     """Starting an unknown runtime raises SandboxError and calls nobody back."""
     if isinstance(shop.sandbox, FakeSandbox):
@@ -407,6 +427,26 @@ def test_a_runtime_that_is_not_there_cannot_start(shop: Workshop, package: Path)
     finally:
         if isinstance(shop.sandbox, FakeSandbox):
             shop.sandbox.refuses = False
+
+
+def test_a_program_that_cannot_be_executed_is_named(shop: Workshop, tmp_path: Path) -> None:
+    """The end of a runtime that never began says why, by the path inside; its own or a layer's bootstrap, or none."""
+    if isinstance(shop.sandbox, FakeSandbox):
+        pytest.skip("the fake looks at no package")
+    words = {
+        "own": ({"bootstrap": "#!/bin/sh"}, {}, "fork/exec /var/task/bootstrap: permission denied"),
+        "layer's": ({"x": ""}, {"bootstrap": "#!/bin/sh"}, "fork/exec /opt/bootstrap: permission denied"),
+        "none": ({"x": ""}, {"y": ""}, "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]"),
+    }
+
+    async def end(name: str) -> ProcessExit:
+        at = write_package(tmp_path / name / "function", words[name][0])
+        layers = write_package(tmp_path / name / "layers", words[name][1])
+        async with shop.open_environment(at, runtime="provided.al2023", handler="x", layers=layers) as driven:
+            return await driven.end()
+
+    for name in words:
+        assert shop.run(end(name)) == ProcessExit(code=127, launch_error=words[name][2])
 
 
 def test_a_start_that_fails_leaves_nothing(shop: Workshop, package: Path) -> None:

@@ -15,7 +15,7 @@ from harness.environments import Workshop, namespace_sandbox, process_sandbox, w
 from harness.image_runtime import image_runtime
 
 from midge.images.layers import prepare_places
-from midge.sandbox.port import LaunchError, RootImage, SandboxError
+from midge.sandbox.port import LaunchError, ProcessExit, RootImage, SandboxError
 from midge.sandbox.program import IMAGE
 
 pytestmark = pytest.mark.needs("namespaces", "gcc")
@@ -38,7 +38,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (place / "entry").symlink_to("/bin/runtime")
     (place / "work").mkdir()
     (place / "text").write_text("no program")
-    for name, content in {"plain": b"\x7fELF", "nonsense": b"nonsense"}.items():
+    programs = {"plain": b"\x7fELF", "nonsense": b"nonsense", "torn": b"\x7fELF" + bytes(60), "script": b"#!/nowhere\n"}
+    for name, content in programs.items():
         (place / "bin" / name).write_bytes(content)
         (place / "bin" / name).chmod(0o644 if name == "plain" else 0o755)
     prepare_places(place)
@@ -149,6 +150,20 @@ def test_what_cannot_be_started_is_told(
     with pytest.raises(LaunchError) as caught:
         ask(shop, starting(root, *command, directory=directory), "argv")
     assert (caught.value.error_type, str(caught.value)) == (error_type, text)
+
+
+@pytest.mark.parametrize(
+    ("program", "reason"), [("torn", "exec format error"), ("script", "no such file or directory")]
+)
+def test_what_only_the_kernel_finds_out_is_told(shop: Workshop, root: Path, program: str, reason: str) -> None:
+    """What looks like a program and is none that can be executed ends the environment, which says why."""
+
+    async def work() -> ProcessExit:
+        image = starting(root, f"/bin/{program}")
+        async with shop.open_environment(root, runtime=IMAGE, handler="", image=image) as driven:
+            return await driven.end()
+
+    assert shop.run(work()) == ProcessExit(code=127, launch_error=f"fork/exec /bin/{program}: {reason}")
 
 
 def test_environments_share_the_image_and_nothing_else(shop: Workshop, root: Path) -> None:

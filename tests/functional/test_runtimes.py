@@ -289,18 +289,32 @@ def test_a_function_s_own_bootstrap(shop: Workshop, tmp_path: Path, runtime: str
 
 
 @pytest.mark.parametrize(
-    ("files", "executable", "end"),
+    ("files", "executable", "error"),
     [
-        ({"bootstrap": "#!/bin/sh\nexit 4\n"}, ("bootstrap",), (4, "")),
-        ({"bootstrap": "#!/bin/sh\n"}, (), (1, "PermissionError")),
-        ({"other": ""}, (), (1, "FileNotFoundError")),
-        ({"bootstrap": b"\x00\x01\x02not a program"}, ("bootstrap",), (1, "OSError")),
+        ({"bootstrap": "#!/bin/sh\nexit 4\n"}, ("bootstrap",), None),
+        ({"bootstrap": "#!/bin/sh\n"}, (), "fork/exec /var/task/bootstrap: permission denied"),
+        ({"other": ""}, (), "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]"),
+        (
+            {"bootstrap/other": ""},
+            (),
+            "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]",
+        ),
+        (
+            {"bootstrap": b"\x00\x01\x02not a program"},
+            ("bootstrap",),
+            "fork/exec /var/task/bootstrap: exec format error",
+        ),
+        (
+            {"bootstrap": "#!/nowhere/sh\n"},
+            ("bootstrap",),
+            "fork/exec /var/task/bootstrap: no such file or directory",
+        ),
     ],
 )
 def test_a_bootstrap_that_does_not_run(
-    shop: Workshop, tmp_path: Path, files: dict[str, str], executable: tuple[str, ...], end: tuple[int, str]
+    shop: Workshop, tmp_path: Path, files: dict[str, str], executable: tuple[str, ...], error: str | None
 ) -> None:
-    """A bootstrap that ends, is missing, not executable or no program ends the environment and says why."""
+    """A bootstrap that ends, is missing, not executable or no program ends the environment, which says why."""
     at = write_package(tmp_path / "function", files, executable)
 
     async def work() -> Driven:
@@ -309,8 +323,8 @@ def test_a_bootstrap_that_does_not_run(
         return driven
 
     driven = shop.run(work())
-    assert driven.exits == [ProcessExit(code=end[0])]
-    assert end[1] in driven.output.decode()
+    assert driven.exits == [ProcessExit(code=4 if error is None else 127, launch_error=error)]
+    assert driven.output == b""
 
 
 @pytest.mark.needs("gcc")

@@ -60,13 +60,17 @@ def timed_out(request_id: str, timeout_seconds: float, iso_time: str) -> Fault:
 
 
 def exit_type(end: ProcessExit) -> str:
-    """The error's type where the runtime's process has ended in the middle."""
+    """The error's type where the runtime's process has ended in the middle, or could not begin."""
+    if end.launch_error is not None:
+        return "Runtime.InvalidEntrypoint"
     return "Runtime.OutOfMemory" if end.out_of_memory else "Runtime.ExitError"
 
 
 def exited(request_id: str, end: ProcessExit, error_type: str) -> Fault:
     """The runtime's process ended in the middle, for a reason of ``error_type``."""
-    if end.signal is None and end.code == 0 and not end.out_of_memory:
+    if end.launch_error is not None:
+        text = end.launch_error
+    elif end.signal is None and end.code == 0 and not end.out_of_memory:
         text = "Runtime exited without providing a reason"
     else:
         text = f"Runtime exited with error: {end.describe()}"

@@ -1,7 +1,8 @@
 """One HTTP connection from a runtime: the Runtime API 2018-06-01 on an ``asyncio.Protocol`` with httptools.
 
 Everything that comes in is written by function code and is treated as hostile: heads, bodies and the number of
-connections are bounded, whatever breaks the rules ends the connection. Bodies are passed on as bytes.
+connections are bounded, whatever breaks the rules ends the connection, who does not read replies is not read either.
+Bodies are passed on as bytes.
 A 202 that is followed, in the same segment, by a GET /next that hangs is kept back and written together with the
 event: the runtime that sends both at once is not waiting for the first, and would be woken twice.
 A streamed response (``Lambda-Runtime-Function-Response-Mode: streaming``) is passed on as it comes where the caller
@@ -54,6 +55,7 @@ class RuntimeConnection(asyncio.Protocol):
         "_trailers",
         "_transport",
         "_url",
+        "_waiting",
     )  # fmt: skip
 
     def __init__(self, session: RuntimeSession, limits: Limits, extensions: ExtensionCalls | None = None) -> None:
@@ -76,8 +78,16 @@ class RuntimeConnection(asyncio.Protocol):
         self._trailers: dict[bytes, bytes] | None = None
         self._content_type = b""
         self._stream: StreamTaker | None = None
+        self._waiting = 0
+        """Who wants the runtime to wait: 1 the taker of its stream, 2 our replies, which it does not read."""
 
     # asyncio's side
+
+    def pause_writing(self) -> None:
+        self._wait(2)
+
+    def resume_writing(self) -> None:
+        self._go_on(2)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         stream = cast("asyncio.Transport", transport)
@@ -303,11 +313,19 @@ class RuntimeConnection(asyncio.Protocol):
 
     def pause_reading(self) -> None:
         """Let the runtime wait with the next part."""
+        self._wait(1)
+
+    def resume_reading(self) -> None:
+        self._go_on(1)
+
+    def _wait(self, why: int) -> None:
+        self._waiting |= why
         if self._transport is not None:
             self._transport.pause_reading()
 
-    def resume_reading(self) -> None:
-        if self._transport is not None:
+    def _go_on(self, why: int) -> None:
+        self._waiting &= ~why
+        if self._transport is not None and not self._waiting:
             self._transport.resume_reading()
 
     def _break_off(self) -> None:

@@ -183,11 +183,11 @@ class RuntimeSession:
         self.owner.runtime_gone()
 
     def _answer(self, request_id: bytes, call: Call) -> bytes | None:
-        if request_id != self.request_id:
-            return replies.INVALID_REQUEST_ID
-        state = TABLE[self.state][call]
+        state = TABLE[self.state][call]  # looked at before the id, as AWS's runtime interface emulator does
         if state is None:
             return self._refuse(call)
+        if request_id != self.request_id:
+            return replies.INVALID_REQUEST_ID
         self.state = state
         return None
 

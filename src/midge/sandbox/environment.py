@@ -13,11 +13,13 @@ import signal
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 from midge.sandbox import mounts
 from midge.sandbox.cgroups.port import Cgroup
 from midge.sandbox.inside import kernel
+from midge.sandbox.launching import Launch
 from midge.sandbox.port import ExtensionProcesses, ProcessExit, SandboxError, StartRequest
 
 _MESSAGE_BYTES = 4096
@@ -150,6 +152,7 @@ class NamespacedEnvironment:
         self._request = request
         self._on_ended = on_ended
         self._exit: ProcessExit | None = None
+        self._launch = Launch()
         self._ended = False
         self._extensions_output = -1
         self._loop = asyncio.get_running_loop()
@@ -158,8 +161,13 @@ class NamespacedEnvironment:
         self._loop.add_reader(cell.control.fileno(), self._on_control)
         self._loop.add_reader(cell.output, self._on_output)
 
-    def assign(self, place: dict[str, Any], assignment: dict[str, Any]) -> None:
-        """Bind the function's code and layers (``place`` says where) and let the runtime start. Raises OSError."""
+    def assign(self, place: dict[str, Any], assignment: dict[str, Any], bootstraps: tuple[str, ...] = ()) -> None:
+        """Bind the function's code and layers (``place`` says where) and let the runtime start. Raises OSError.
+
+        ``bootstraps``: where the program to be started has been looked for, if the function brings it.
+        """
+        if assignment["command"]:
+            self._launch = Launch(program=assignment["command"][0], bootstraps=bootstraps)
         self.cell.cgroup.limit_memory(self._request.memory_size_mb)
         with mounts.open_packages(self._request.roots()) as packages:
             message = b"%b\n%b\n" % (json.dumps(place).encode(), json.dumps(assignment).encode())
@@ -224,7 +232,7 @@ class NamespacedEnvironment:
         if self._request.extensions is not None and message:
             self._on_process(self._request.extensions, message)
             return
-        self._exit = self._exit or _exit_of(message)
+        self._exit = self._exit or _exit_of(message, self._launch)
         self._end()
 
     def _on_process(self, extensions: ExtensionProcesses, message: bytes) -> None:
@@ -236,7 +244,7 @@ class NamespacedEnvironment:
         except (ValueError, AttributeError):
             self.kill()
             return
-        ended = _exit_of(message)
+        ended = _exit_of(message, self._launch)
         if name in extensions.names and isinstance(errno, int):
             extensions.on_launch_failed(name, errno)
         elif ended is None or (name is not None and name not in extensions.names):
@@ -244,7 +252,7 @@ class NamespacedEnvironment:
         elif name is not None:
             extensions.on_ended(name, ended)
         else:
-            ended = ProcessExit(code=ended.code, signal=ended.signal, out_of_memory=self.cell.cgroup.out_of_memory())
+            ended = replace(ended, out_of_memory=self.cell.cgroup.out_of_memory())
             self._exit = ended
             extensions.on_runtime_ended(ended)
 
@@ -269,7 +277,7 @@ class NamespacedEnvironment:
         ended = self._exit or ProcessExit(code=0, signal=signal.SIGKILL)
         self.cell.close()
         self._on_ended(self)
-        self._request.on_exit(ProcessExit(code=ended.code, signal=ended.signal, out_of_memory=out_of_memory))
+        self._request.on_exit(replace(ended, out_of_memory=out_of_memory))
 
     def freeze(self) -> None:
         if not self._ended:
@@ -307,11 +315,13 @@ class NamespacedEnvironment:
         return self.cell.cgroup.memory_peak_bytes()
 
 
-def _exit_of(message: bytes) -> ProcessExit | None:
+def _exit_of(message: bytes, launch: Launch) -> ProcessExit | None:
     """What init reported; None if it makes no sense, which is then taken for a crash."""
     try:
         report = json.loads(message)
         by = report["signal"]
-        return ProcessExit(code=int(report["exit"]), signal=None if by is None else int(by))
-    except (ValueError, KeyError, TypeError):
+        return ProcessExit(
+            code=int(report["exit"]), signal=None if by is None else int(by), launch_error=launch.error(report)
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return None

@@ -41,7 +41,8 @@ _RUNNABLE = (b"\x7fELF", b"#!")
 def check_launch(image: RootImage, variables: Mapping[str, str]) -> None:
     """Raise LaunchError for what would keep the image from being started with these variables. Blocking.
 
-    What shows only when the kernel tries (a missing loader, another processor) ends the environment instead.
+    What shows only when the kernel tries (a missing loader, another processor) ends the environment instead, with the
+    same error.
     """
     directory = image.working_directory or "/"
     _check(image.root, directory, f"chdir {directory}", "Runtime.InvalidWorkingDir", want_directory=True)

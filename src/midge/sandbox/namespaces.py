@@ -142,7 +142,7 @@ class NamespaceSandbox:
                 raise SandboxError(str(error)) from error
             environment = NamespacedEnvironment(cell, request, self._ended)
             try:
-                environment.assign(self._place_of(request), assignment)
+                environment.assign(self._place_of(request), assignment, self._bootstraps_of(request))
             except ConnectionError:  # it died while it waited
                 environment.abandon()
                 line.discard(cell)
@@ -179,6 +179,10 @@ class NamespaceSandbox:
             request.handler,
         )
         return replace(program.image, command=starts, with_package=True)
+
+    def _bootstraps_of(self, request: StartRequest) -> tuple[str, ...]:
+        program = self._programs.get(request.runtime)
+        return () if program is None else program.bootstraps
 
     async def _image_assignment(self, image: RootImage, request: StartRequest) -> dict[str, Any]:
         own = _without(self._own_variables(), _OF_RUNTIMES)

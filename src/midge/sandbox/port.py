@@ -21,6 +21,8 @@ class ProcessExit:
     signal: int | None = None
     out_of_memory: bool = False
     """The kernel reported that the environment's memory limit was hit."""
+    launch_error: str | None = None
+    """In AWS's words, why the runtime's program could not be executed; None where it has run."""
 
     def describe(self) -> str:
         """AWS's words for it: 'exit status 1', 'signal: killed'."""

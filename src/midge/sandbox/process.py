@@ -13,10 +13,12 @@ import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import structlog
 
 from midge.model.limits import KIB, Limits
+from midge.sandbox.launching import Launch
 from midge.sandbox.port import ProcessExit, SandboxedEnvironment, SandboxError, StartRequest
 from midge.sandbox.program import WRAPPER_VARIABLE, Program
 from midge.sandbox.zygote import INSIDE_FILES
@@ -25,6 +27,7 @@ from midge.tasks import TaskOwner
 _log = structlog.get_logger(__name__)
 
 _OUTPUT_BYTES = 65536
+_REASON_BYTES = 256
 _CLOSE_SECONDS = 10
 _RUN_PLAIN = "import sys; sys.path.insert(0, sys.argv.pop(1)); import plain; plain.main()"
 
@@ -32,7 +35,17 @@ _RUN_PLAIN = "import sys; sys.path.insert(0, sys.argv.pop(1)); import plain; pla
 class PlainEnvironment:
     """One process group, its Runtime API listener and its output."""
 
-    def __init__(self, process: asyncio.subprocess.Process, server: asyncio.Server, request: StartRequest) -> None:
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        server: asyncio.Server,
+        request: StartRequest,
+        launch: Launch,
+        reason: int,
+    ) -> None:
+        """``reason``: the end of a pipe through which it is told that ``launch`` failed; closed when all is over."""
+        self._launch = launch
+        self._reason = reason
         self._process = process
         self._server = server
         self._request = request
@@ -47,7 +60,16 @@ class PlainEnvironment:
         self.kill()
         self._server.close()
         signalled = -code if code < 0 else None
-        self._request.on_exit(ProcessExit(code=max(code, 0), signal=signalled))
+        self._request.on_exit(
+            ProcessExit(code=max(code, 0), signal=signalled, launch_error=self._launch.error(self._failure()))
+        )
+
+    def _failure(self) -> dict[str, Any]:
+        """See ``inside/stem.py``; empty where its program was executed."""
+        try:
+            return json.loads(os.read(self._reason, _REASON_BYTES) or b"{}")
+        finally:
+            os.close(self._reason)
 
     def drain_output(self) -> None:
         """Output is delivered as the event loop finds it; there is no way to hurry it here."""
@@ -118,13 +140,11 @@ class ProcessSandbox:
                 "external extensions are only started in namespaces: they look for each other's addresses"
             )
         server = await asyncio.get_running_loop().create_server(request.runtime_api, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
         try:
-            process = await self._spawn(program, request, port)
+            environment = await self._launch(program, request, server)
         except OSError as error:
             server.close()
             raise SandboxError(str(error)) from error
-        environment = PlainEnvironment(process, server, request)
         self._environments.add(environment)
         self._tasks.start(self._live(environment))
         return environment
@@ -135,10 +155,24 @@ class ProcessSandbox:
         finally:
             self._environments.discard(environment)
 
-    async def _spawn(self, program: Program, request: StartRequest, port: int) -> asyncio.subprocess.Process:
+    async def _launch(self, program: Program, request: StartRequest, server: asyncio.Server) -> PlainEnvironment:
+        started = program.command_for(request.environment, *request.roots())
+        reason, theirs = os.pipe()
+        try:
+            process = await self._spawn(program, request, started, server.sockets[0].getsockname()[1], theirs)
+        except BaseException:
+            os.close(reason)
+            raise
+        finally:
+            os.close(theirs)
+        launch = Launch(program=started[0], bootstraps=program.bootstraps)
+        return PlainEnvironment(process, server, request, launch, reason)
+
+    async def _spawn(
+        self, program: Program, request: StartRequest, started: tuple[str, ...], port: int, reason: int
+    ) -> asyncio.subprocess.Process:
         roots = [str(root) for root in request.roots()]
         task_root = roots[0]
-        started = program.command_for(request.environment, *request.roots())
         command = [program.layout.on_machine(part, *roots) for part in started]
         limits = {"RLIMIT_NOFILE": self._limits.files_per_environment, "RLIMIT_CORE": 0}
         runtime = {name: program.layout.on_machine(text, *roots) for name, text in program.environment.items()}
@@ -155,12 +189,13 @@ class ProcessSandbox:
             environment[WRAPPER_VARIABLE] = program.layout.on_machine(wrapper, *roots)
         return await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-I", "-S", "-c", _RUN_PLAIN, str(INSIDE_FILES), json.dumps(limits), *command),
+            *("-I", "-S", "-c", _RUN_PLAIN, str(INSIDE_FILES), json.dumps(limits), str(reason), *command),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             env=environment,
             cwd=task_root,
+            pass_fds=(reason,),
             start_new_session=True,
         )
 

@@ -113,6 +113,11 @@ class Program:
         """Whether the command itself waits for its function."""
         return bool(self.waiting_arguments)
 
+    @property
+    def bootstraps(self) -> tuple[str, ...]:
+        """Where the program is looked for, if the function brings it."""
+        return (self.command[0], self.layer_command[0]) if self.layer_command else ()
+
     def command_for(
         self, variables: Mapping[str, str], task_root: Path, layers_root: Path | None = None
     ) -> tuple[str, ...]:
@@ -120,7 +125,7 @@ class Program:
         if self.layer_command and layers_root is not None:
             own = task_root / self.command[0].removeprefix(TASK_ROOT + "/")
             theirs = layers_root / self.layer_command[0].removeprefix(LAYERS_ROOT + "/")
-            if theirs.exists() and not own.exists():
+            if theirs.is_file() and not own.is_file():  # a directory of that name is none, on AWS either
                 return self.layer_command
         return (*self.wrapping, *self.command) if self._is_wrapped(variables) else self.command
 

@@ -39,6 +39,11 @@ def test_time_outs_are_worded_as_on_aws() -> None:
             "Runtime.OutOfMemory",
             "Runtime exited with error: signal: killed",
         ),
+        (
+            ProcessExit(code=127, launch_error="fork/exec /var/task/bootstrap: permission denied"),
+            "Runtime.InvalidEntrypoint",
+            "fork/exec /var/task/bootstrap: permission denied",
+        ),
     ],
 )
 def test_crashes_are_worded_as_on_aws(end: ProcessExit, kind: str, text: str) -> None:

@@ -213,3 +213,21 @@ def test_expect_100_continue_is_answered() -> None:
     assert runtime.transport.writes == [b"HTTP/1.1 100 Continue\r\n\r\n"]
     runtime.send(body)
     assert runtime.owner.heard == [("responded", b"12345")]
+
+
+def test_who_does_not_read_is_not_read_either() -> None:
+    """While replies pile up nothing more is read of a connection, whatever its stream's taker wants; then it is again."""
+    runtime = Runtime()
+    runtime.connection.pause_writing()
+    assert runtime.transport.paused
+    runtime.connection.pause_reading()
+    runtime.connection.resume_reading()
+    assert runtime.transport.paused
+    runtime.connection.resume_writing()
+    assert not runtime.transport.paused
+    runtime.connection.pause_reading()
+    runtime.connection.pause_writing()
+    runtime.connection.resume_writing()
+    assert runtime.transport.paused
+    runtime.connection.resume_reading()
+    assert not runtime.transport.paused

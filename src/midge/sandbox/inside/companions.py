@@ -103,10 +103,11 @@ def _hear(number: int, frame: object) -> None:
     del number, frame
 
 
-def watch(control: socket.socket, companions: Companions, runtime_pid: int, release: tuple[int, bytes]) -> None:
+def watch(control: socket.socket, companions: Companions, runtime: tuple[int, int], release: tuple[int, bytes]) -> None:
     """Reap what ends and tell of it, until midge hangs up.
 
-    ``release``: a descriptor, and what to write there when midge says that the runtime may start.
+    ``runtime``: its pid and the pipe for the reason of its failure. ``release``: a
+    descriptor, and what to write there when midge says that the runtime may start.
     """
     awake, woken = os.pipe()
     for descriptor in (awake, woken):
@@ -120,8 +121,9 @@ def watch(control: socket.socket, companions: Companions, runtime_pid: int, rele
     while True:
         pid, status = _ended()
         while pid:
-            if pid == runtime_pid:
-                control.send(json.dumps({"runtime": True, **stem.describe_end(status)}).encode())
+            if pid == runtime[0]:
+                end = stem.describe_runtime_end(status, runtime[1])
+                control.send(json.dumps({"runtime": True, **end}).encode())
             companions.report(control, pid, status)
             pid, status = _ended()
         for descriptor, _ in poll.poll():

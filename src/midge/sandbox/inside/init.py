@@ -11,12 +11,13 @@ Messages on the control socket (JSON, one per packet):
                                  and its runtime's process, if that is init's
   midge: {"mounts": [...], ...}  + a line for the runtime's process, + one mount per entry of "mounts";
                                  to whoever mounts, init or the runtime
-  init:  {"exit": 0, "signal": null}   how the runtime's process ended, if that is init's
+  init:  {"exit": 0, "signal": null}   how the runtime's process ended, if that is init's; where its program could not be
+                                       executed with "errno": 13 and whether there is such a file: "found": true
 and where the function has external extensions (``companions.py``), whose output's end comes after the mounts:
   init:  {"extension": "name", "errno": 13}              one could not be started
   init:  {"extension": "name", "exit": 0, "signal": null}  how one's process ended
   midge: {"run": true}                                   the runtime may start
-  init:  {"runtime": true, "exit": 0, "signal": null}    how the runtime's process ended
+  init:  {"runtime": true, "exit": 0, "signal": null}    how the runtime's process ended, as above
 The socket's end, which init holds as long as it lives, is the environment's.
 """
 
@@ -66,8 +67,11 @@ def _let_go_of_standard_streams() -> None:
     os.close(null)
 
 
-def _reap(control: socket.socket, runtime_pid: int | None) -> None:
-    """Reap what ends; returns when the runtime's process has, if it is ours, and has been reported."""
+def _reap(control: socket.socket, runtime_pid: int | None, reason: int = -1) -> None:
+    """Reap what ends; returns when the runtime's process has, if it is ours, and has been reported.
+
+    ``reason``: the pipe through which it tells that its program could not be executed.
+    """
     while True:
         try:
             pid, status = os.waitpid(-1, 0)
@@ -76,7 +80,7 @@ def _reap(control: socket.socket, runtime_pid: int | None) -> None:
             signal.sigwait([signal.SIGCHLD])
             continue
         if pid == runtime_pid:
-            control.send(json.dumps(stem.describe_end(status)).encode())
+            control.send(json.dumps(stem.describe_runtime_end(status, reason)).encode())
             return
 
 
@@ -150,18 +154,19 @@ def _accompany(control: socket.socket, cgroups: list[int], settings: dict[str, A
     """Start the runtime, and tell how it ends."""
     output_read, output_write = os.pipe()
     assignment_read, assignment_write = os.pipe()
+    reason, reason_write = os.pipe()
     runtime_pid = os.fork()
     if runtime_pid == 0:
-        stem.close_all_but(assignment_read, output_write, *cgroups)
-        stem.execute([assignment_read, output_write, *cgroups], settings)
+        stem.close_all_but(assignment_read, output_write, reason_write, *cgroups)
+        stem.execute([assignment_read, output_write, reason_write, *cgroups], settings)
     _tell_that_ready(control, settings, output_read, output_write, os.pidfd_open(runtime_pid))
-    stem.close_all_but(control.fileno(), assignment_write, *cgroups)
+    stem.close_all_but(control.fileno(), assignment_write, reason, *cgroups)
     _close_itself()
     place, for_runtime, beside = stem.accept_assignment(control)
     stem.limit_data(runtime_pid, place["data_limit_bytes"])
     if beside:
         _accompany_with_extensions(
-            control, (place, beside[0], cgroups), (runtime_pid, assignment_write, for_runtime), settings
+            control, (place, beside[0], cgroups), (runtime_pid, reason, assignment_write, for_runtime), settings
         )
         return
     os.write(assignment_write, for_runtime)
@@ -173,30 +178,30 @@ def _accompany(control: socket.socket, cgroups: list[int], settings: dict[str, A
     _limit_itself()
     signal.sigtimedwait([signal.SIGCHLD], _SETTLING_SECONDS)  # less if the runtime ends meanwhile: midge wants to know
     settings["seccomp"].load()
-    _reap(control, runtime_pid)
+    _reap(control, runtime_pid, reason)
 
 
 def _accompany_with_extensions(
     control: socket.socket,
     given: tuple[dict[str, Any], int, list[int]],
-    runtime: tuple[int, int, bytes],
+    runtime: tuple[int, int, int, bytes],
     settings: dict[str, Any],
 ) -> None:
     """Start the extensions, then, when midge says so, the runtime, and tell how each ends.
 
     ``given``: the assignment's own part, the extensions' output, the cgroups' process lists. ``runtime``: its pid, the
-    pipe on which it waits, and what it waits for.
+    pipe for the reason of its failure, the pipe on which it waits, and what it waits for.
     """
     import companions  # most environments have none
 
     place, output, cgroups = given
-    runtime_pid, assignment_write, for_runtime = runtime
+    runtime_pid, reason, assignment_write, for_runtime = runtime
     others = companions.Companions(place, output, cgroups, place["data_limit_bytes"], settings)
     kernel.drop_capabilities()
     _limit_itself()
     settings["seccomp"].load()
     others.start(control)
-    companions.watch(control, others, runtime_pid, (assignment_write, for_runtime))
+    companions.watch(control, others, (runtime_pid, reason), (assignment_write, for_runtime))
 
 
 def main(control: socket.socket, cgroups: list[int], settings: dict[str, Any]) -> NoReturn:

@@ -1,6 +1,6 @@
 """Becomes a runtime without any isolation: limits, then exec. For machines that offer no namespaces.
 
-Arguments: the limits as JSON, then the command.
+Arguments: the limits as JSON, the descriptor that is told why the command cannot be executed, then the command.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import resource
 import sys
 
 import kernel
+import stem
 
 
 def main() -> None:
@@ -20,7 +21,13 @@ def main() -> None:
         hard = resource.getrlimit(kind)[1]
         bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(kind, (bound, bound))
-    os.execve(sys.argv[2], sys.argv[2:], os.environ)
+    reason, command = int(sys.argv[2]), sys.argv[3:]
+    os.set_inheritable(reason, False)
+    try:
+        os.execve(command[0], command, os.environ)
+    except OSError as error:
+        stem.tell_failure(reason, command[0], error)
+        os._exit(127)
 
 
 if __name__ == "__main__":

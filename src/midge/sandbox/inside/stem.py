@@ -115,6 +115,18 @@ def _make_root(image: str) -> None:
     os.chdir("/")
 
 
+def tell_failure(reason: int, program: str, error: OSError) -> None:
+    """To whoever waits for the runtime's end: that there never was one, and why."""
+    failure = {"errno": error.errno, "found": os.path.isfile(program)}
+    os.write(reason, json.dumps(failure).encode())
+
+
+def describe_runtime_end(status: int, reason: int) -> dict[str, Any]:
+    """As ``describe_end``, with what ``tell_failure`` told; only for a process that has ended, or this waits for it."""
+    failure = os.read(reason, 256)
+    return {**describe_end(status), **(json.loads(failure) if failure else {})}
+
+
 def _execute_found(command: list[str], environment: dict[str, str]) -> NoReturn:
     """As execvp: a name without a slash is looked for in the PATH that it will see."""
     if "/" in command[0]:
@@ -158,15 +170,15 @@ def _read_assignment() -> dict[str, Any]:
 
 
 def _execute(descriptors: list[int], settings: dict[str, Any]) -> None:
-    """Descriptors: the assignment, the output, the cgroups' process lists."""
-    assignment_read, output, *process_lists = descriptors
+    """Descriptors: the assignment, the output, the pipe for the reason of a failure, the cgroups' process lists."""
+    assignment_read, output, reason, *process_lists = descriptors
     enter_cgroups(process_lists)
     os.setsid()
     arrange_streams(output)
     if assignment_read != ASSIGNMENT_DESCRIPTOR:
         os.dup2(assignment_read, ASSIGNMENT_DESCRIPTOR)
     os.set_inheritable(ASSIGNMENT_DESCRIPTOR, True)
-    close_all_but(ASSIGNMENT_DESCRIPTOR)
+    close_all_but(ASSIGNMENT_DESCRIPTOR, reason)  # which is another, for init made that pipe last
     be_limited(settings)
     give_up_rights(settings)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
@@ -176,7 +188,11 @@ def _execute(descriptors: list[int], settings: dict[str, Any]) -> None:
     assignment = _read_assignment()
     limit_data(0, assignment["data_limit_bytes"])
     os.chdir(assignment["task_root"])
-    _execute_found(assignment["command"], assignment["environment"])
+    try:
+        _execute_found(assignment["command"], assignment["environment"])
+    except OSError as error:
+        tell_failure(reason, assignment["command"][0], error)
+        sys.exit(127)
 
 
 def _join(pid_descriptor: int, namespaces: int, descriptors: list[int], settings: dict[str, Any], entry: Entry) -> None:
