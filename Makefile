@@ -15,7 +15,7 @@ run: ## set up what is missing and start midge (ARGS="--port 4000" ...)
 
 test: ## set up what is missing and run the tests (ARGS="-k invoke" ...)
 	@tools/setup all
-	@tools/setup packages gcc libc6-dev busybox-static || true
+	@tools/setup packages gcc libc6-dev busybox-static g++ make cmake autoconf automake libtool || true
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
 check: ## format, lint, types, imports, spelling, style
