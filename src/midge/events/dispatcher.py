@@ -91,8 +91,8 @@ class Dispatcher:
 
     @property
     def working(self) -> int:
-        """Events that are being worked on at this moment."""
-        return sum(lane.in_flight for lane in self._lanes.values())
+        """What goes on with events at this moment; what is to be waited for before time is turned on."""
+        return sum(lane.working for lane in self._lanes.values())
 
     async def start(self) -> None:
         """Go on with what an earlier server accepted. Raises StoreError."""

@@ -67,6 +67,11 @@ class Lane:
         return not self._on_disk and len(self._ready) + self.coming < self._limits.async_events_in_memory
 
     @property
+    def working(self) -> int:
+        """What goes on at this moment: attempts, events that are being written, a look at the disk."""
+        return self.in_flight + self.coming + self._taking
+
+    @property
     def idle(self) -> bool:
         """Whether it has nothing to do and nothing to wait for."""
         timers = (self._wake, self._held_up)
