@@ -13,8 +13,6 @@ from functools import partial
 from threading import Lock
 from typing import Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from midge.events.port import DeliveryError, Message
@@ -32,12 +30,7 @@ class AwsDeliveries:
         self._endpoint_url = endpoint_url
         self._account = account
         self._region = region
-        self._config = Config(
-            connect_timeout=limits.async_delivery_seconds,
-            read_timeout=limits.async_delivery_seconds,
-            retries={"total_max_attempts": 1},
-            s3={"addressing_style": "path"},
-        )
+        self._seconds = limits.async_delivery_seconds
         self._executor = ThreadPoolExecutor(limits.async_deliveries, thread_name_prefix="midge-deliveries")
         self._lock = Lock()
         self._clients: dict[tuple[str, str, str], Any] = {}
@@ -72,12 +65,22 @@ class AwsDeliveries:
             if client is None:
                 if len(self._clients) >= _MANY_CLIENTS:
                     self._clients.clear()
-                session: Any = boto3.Session(
-                    aws_access_key_id=account, aws_secret_access_key=_SECRET, region_name=region
-                )
-                client = session.client(arn.service, endpoint_url=self._endpoint_url, config=self._config)
-                self._clients[key] = client
+                client = self._clients[key] = self._new_client(arn.service, region, account)
             return client
+
+    def _new_client(self, service: str, region: str, account: str) -> Any:
+        # Imported when first needed: it takes a tenth of a second, and ten megabytes that most servers never use.
+        import boto3  # noqa: PLC0415
+        from botocore.config import Config  # noqa: PLC0415
+
+        config = Config(
+            connect_timeout=self._seconds,
+            read_timeout=self._seconds,
+            retries={"total_max_attempts": 1},
+            s3={"addressing_style": "path"},
+        )
+        session: Any = boto3.Session(aws_access_key_id=account, aws_secret_access_key=_SECRET, region_name=region)
+        return session.client(service, endpoint_url=self._endpoint_url, config=config)
 
     def _to_queue(self, arn: Arn, text: str, message: Message) -> None:
         del text
