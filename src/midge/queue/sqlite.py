@@ -1,26 +1,17 @@
 """The queue in SQLite, in a file of its own: a flood of events does not hold up the control plane's writes.
 
-One writer with group commit, as the store has it; holds are a column that a start clears.
+Holds are a column that a start clears.
 """
 
-import asyncio
 import sqlite3
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 from midge.model.functions import FunctionId
 from midge.model.limits import Limits
 from midge.queue.port import AsyncEvent, WaitingEvents
-from midge.store.database import open_database
-from midge.store.errors import StoreUnavailableError
-from midge.store.migrate import known_migrations
-from midge.store.writer import Writer, translate
-
-_T = TypeVar("_T")
+from midge.store.database import Database
 
 _FREE = "FROM events WHERE account = ? AND region = ? AND function = ? AND held = 0"
 
@@ -32,71 +23,41 @@ def _key(function: FunctionId) -> tuple[str, str, str]:
 class SqliteEventQueue:
     """See ``port.EventQueue``. Make it with ``open``."""
 
-    def __init__(self, writer: Writer, reader: sqlite3.Connection, executor: ThreadPoolExecutor) -> None:
-        self._writer = writer
-        self._reader = reader
-        self._executor = executor
-        self._closed = False
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     @classmethod
     async def open(cls, path: Path, limits: Limits) -> "SqliteEventQueue":
         """Open or make the queue at ``path``; nobody holds anything of it. Raises StoreUnavailableError."""
-        executor = ThreadPoolExecutor(1, thread_name_prefix="midge-queue-reader")
-        loop = asyncio.get_running_loop()
-        try:
-            connection, reader = await loop.run_in_executor(
-                executor, open_database, path, known_migrations("midge.queue")
-            )
-        except (sqlite3.Error, OSError) as error:
-            executor.shutdown(wait=False)
-            raise StoreUnavailableError(f"cannot open {path}: {error}") from error
-        except StoreUnavailableError:
-            executor.shutdown(wait=False)
-            raise
-        writer = Writer(connection, queued_writes=limits.store_queued_writes, batch_writes=limits.store_batch_writes)
-        queue = cls(writer, reader, executor)
-        await writer.run(_let_go_of_all)
-        return queue
+        database = await Database.open(path, "midge.queue", limits)
+        await database.write(_let_go_of_all)
+        return cls(database)
 
     async def close(self) -> None:
-        if self._closed:
-            return
-        self._closed = True
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._executor, self._reader.close)
-        await loop.run_in_executor(self._executor, self._writer.close)
-        self._executor.shutdown(wait=False)
-
-    async def _read(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        if self._closed:
-            raise StoreUnavailableError("the queue is closed")
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, work, self._reader)
-        except sqlite3.Error as error:
-            raise translate(error) from error
+        await self._database.close()
 
     async def put(self, event: AsyncEvent, *, held: bool) -> AsyncEvent:
-        return await self._writer.run(partial(_put, event=event, held=held))
+        return await self._database.write(partial(_put, event=event, held=held))
 
     async def take(self, function: FunctionId, now_seconds: float, count: int, most_bytes: int) -> list[AsyncEvent]:
-        return await self._writer.run(
+        return await self._database.write(
             partial(_take, function=function, now_seconds=now_seconds, count=count, most_bytes=most_bytes)
         )
 
     async def put_back(self, event: AsyncEvent) -> None:
-        await self._writer.run(partial(_put_back, event=event))
+        await self._database.write(partial(_put_back, event=event))
 
     async def remove(self, event: AsyncEvent) -> None:
-        await self._writer.run(partial(_remove, event=event))
+        await self._database.write(partial(_remove, event=event))
 
     async def waiting(self) -> list[WaitingEvents]:
-        return await self._read(_waiting)
+        return await self._database.read(_waiting)
 
     async def next_due(self, function: FunctionId) -> float | None:
-        return await self._read(partial(_next_due, function=function))
+        return await self._database.read(partial(_next_due, function=function))
 
     async def count(self) -> int:
-        return await self._read(_count)
+        return await self._database.read(_count)
 
 
 def _let_go_of_all(connection: sqlite3.Connection) -> None:

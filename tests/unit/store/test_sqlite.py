@@ -193,7 +193,8 @@ def test_the_database_is_private_and_durable(tmp_path: Path) -> None:
         store = await SqliteStore.open(tmp_path / "midge.db", Limits())
         pragmas = ("journal_mode", "synchronous", "foreign_keys")
         values = [
-            await store._writer.run(lambda c, name=name: c.execute(f"PRAGMA {name}").fetchone()[0]) for name in pragmas
+            await store._database.write(lambda c, name=name: c.execute(f"PRAGMA {name}").fetchone()[0])
+            for name in pragmas
         ]
         assert values == ["wal", 2, 1]
         assert modes() == {"midge.db": 0o600, "midge.db-shm": 0o600, "midge.db-wal": 0o600}
