@@ -7,9 +7,6 @@ import asyncio
 import errno
 import os
 import signal
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
@@ -18,13 +15,14 @@ from typing import Any
 import pytest
 from harness import rootless
 from harness.environments import Driven, Workshop, namespace_sandbox, process_sandbox, workshop, write_package
+from harness.sources import STOPWATCH
 
 from midge.sandbox.fake import Event, FakeRuntime, FakeSandbox
 from midge.sandbox.fake_extension import FakeExtension
 from midge.sandbox.namespaces import NamespaceSandbox
 from midge.sandbox.port import ProcessExit, Sandbox, SandboxError
 
-ROOTLESS = "MIDGE_TESTS_ARE_ROOTLESS"
+ROOTLESS = rootless.INNER
 HANDLER = """
 import os, sys
 def handler(event, context):
@@ -222,21 +220,6 @@ def test_killing_before_it_has_begun_ends_it(shop: Workshop, package: Path) -> N
     assert len(shop.run(main()).exits) == 1
 
 
-BACKGROUND = """
-import threading, time
-ticks = [time.monotonic()]
-def count():
-    while True:
-        ticks.append(time.monotonic())
-        time.sleep(0.001)
-threading.Thread(target=count, daemon=True).start()
-def handler(event, context):
-    seen = [*ticks, time.monotonic()]
-    del ticks[:-1]
-    return max(after - before for before, after in zip(seen, seen[1:]))
-"""
-
-
 def can_freeze(shop: Workshop) -> bool:
     """Whether environments of this sandbox can be made to stand still on this machine."""
     return shop.sandbox.freezes if isinstance(shop.sandbox, NamespaceSandbox) else True
@@ -248,7 +231,7 @@ def test_what_is_frozen_stands_still(shop: Workshop, package: Path, tmp_path: Pa
         pytest.skip("the fake has no threads")
     if not can_freeze(shop):
         pytest.skip("this machine gives us nothing to freeze with")
-    at = write_package(tmp_path / "background", {"app.py": BACKGROUND})
+    at = write_package(tmp_path / "background", {"app.py": STOPWATCH})
 
     async def main() -> tuple[float, float]:
         async with shop.open_environment(at) as driven, shop.open_environment(package) as neighbour:
@@ -494,22 +477,4 @@ def test_rootless_as_well() -> None:
     """The whole suite holds for the sandbox of namespaces when an ordinary user of the machine runs it."""
     if os.environ.get(ROOTLESS):
         pytest.skip("this is the inner run")
-    with tempfile.TemporaryDirectory(prefix="midge-rootless-") as home:
-        os.chown(home, rootless.NOBODY, rootless.NOBODY)
-        inner = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "namespaces", __file__]
-        result = subprocess.run(
-            [sys.executable, rootless.__file__, *inner, "--basetemp", f"{home}/tmp"],
-            env={
-                "PATH": f"{sys.base_prefix}/bin:{os.environ['PATH']}",
-                "HOME": home,
-                ROOTLESS: "1",
-                "PYTHONDONTWRITEBYTECODE": "1",
-            },
-            cwd=home,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert " passed" in result.stdout
+    rootless.run_tests(__file__, "-k", "namespaces")

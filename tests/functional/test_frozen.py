@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from harness.sources import STOPWATCH
 
 from tests.functional.server import ROLE, Midge, make_zip
 from tests.functional.test_killed import GONE_SECONDS, alive, cgroups_of, family
@@ -16,19 +17,6 @@ from tests.functional.test_killed import GONE_SECONDS, alive, cgroups_of, family
 pytestmark = pytest.mark.needs("namespaces", "freezer")
 
 WAIT_SECONDS = 30.0
-COUNTER = """
-import threading, time
-ticks = [time.monotonic()]
-def count():
-    while True:
-        ticks.append(time.monotonic())
-        time.sleep(0.001)
-threading.Thread(target=count, daemon=True).start()
-def handler(event, context):
-    seen = [*ticks, time.monotonic()]
-    del ticks[:-1]
-    return max(after - before for before, after in zip(seen, seen[1:]))
-"""
 ECHO = "def handler(event, context):\n    return event\n"
 
 
@@ -49,7 +37,7 @@ def call(client: Any, name: str) -> Any:
 
 def test_a_background_thread_stands_still(midge: Midge, deploy: Callable[..., str]) -> None:
     """A thread that a function leaves running sees no time pass until the next invocation, which finds it as it was."""
-    counter, echo = deploy("counter", {"app.py": COUNTER}), deploy("echo", {"app.py": ECHO})
+    counter, echo = deploy("counter", {"app.py": STOPWATCH}), deploy("echo", {"app.py": ECHO})
     client = midge.client()
     call(client, counter)
     until_frozen(midge, 1)

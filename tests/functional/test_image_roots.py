@@ -2,9 +2,6 @@
 
 import errno
 import os
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +16,7 @@ from midge.sandbox.port import LaunchError, ProcessExit, RootImage, SandboxError
 from midge.sandbox.program import IMAGE
 
 pytestmark = pytest.mark.needs("namespaces", "gcc")
-ROOTLESS = "MIDGE_TESTS_ARE_ROOTLESS"
+ROOTLESS = rootless.INNER
 
 
 @pytest.fixture(scope="module")
@@ -224,22 +221,4 @@ def test_plain_processes_refuse_images(root: Path) -> None:
 @pytest.mark.skipif(bool(os.environ.get(ROOTLESS)), reason="this is the rootless run")
 def test_all_of_it_works_rootless() -> None:
     """An ordinary user of the machine runs images too."""
-    with tempfile.TemporaryDirectory(prefix="midge-rootless-") as home:
-        os.chown(home, rootless.NOBODY, rootless.NOBODY)
-        inner = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
-        result = subprocess.run(
-            [sys.executable, rootless.__file__, *inner, "--basetemp", f"{home}/tmp"],
-            env={
-                "PATH": f"{sys.base_prefix}/bin:{os.environ['PATH']}",
-                "HOME": home,
-                ROOTLESS: "1",
-                "PYTHONDONTWRITEBYTECODE": "1",
-            },
-            cwd=home,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert " passed" in result.stdout
+    rootless.run_tests(__file__)

@@ -5,7 +5,9 @@ or to the tests are opened for the command, in a mount namespace of its own: the
 """
 
 import os
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from midge.sandbox import rootless
@@ -19,6 +21,34 @@ NEEDED = (
     Path(__file__).resolve().parents[2],
     *([_CACHE] if _CACHE.is_absolute() and _CACHE.is_dir() else []),
 )
+
+
+INNER = "MIDGE_TESTS_ARE_ROOTLESS"
+"""Set in the run that ``run_tests`` starts."""
+_RUN_SECONDS = 300
+
+
+def run_tests(file: str, *arguments: str) -> None:
+    """Run a file of tests as an ordinary user of the machine; fails unless they pass."""
+    with tempfile.TemporaryDirectory(prefix="midge-rootless-") as home:
+        os.chown(home, NOBODY, NOBODY)
+        inner = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments, file]
+        result = subprocess.run(
+            [sys.executable, __file__, *inner, "--basetemp", f"{home}/tmp"],
+            env={
+                "PATH": f"{sys.base_prefix}/bin:{os.environ['PATH']}",
+                "HOME": home,
+                INNER: "1",
+                "PYTHONDONTWRITEBYTECODE": "1",
+            },
+            cwd=home,
+            capture_output=True,
+            text=True,
+            timeout=_RUN_SECONDS,
+            check=False,
+        )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert " passed" in result.stdout
 
 
 def closed_ancestor(path: Path) -> Path | None:
