@@ -354,7 +354,7 @@ def live():
         heard.append(event["requestId"])
 threading.Thread(target=live, daemon=True).start()
 def last(*_):
-    print("flushing", len(heard), flush=True)
+    os.write(1, f"flushing {len(heard)}\\n".encode())
     sys.exit(0)
 signal.signal(signal.SIGTERM, last)
 def handler(event, context):
@@ -369,7 +369,7 @@ def test_an_internal_extension(midge: Midge, deploy: Callable[..., str]) -> None
     function.invoke()
     function.invoke()
     function.end()
-    log = function.until("flushing")
+    log = function.until("flushing ")
     assert "flushing 2\n" in log
     assert "EXTENSION\tName: inside\tState: Ready\tEvents: [INVOKE]\n" in log
 

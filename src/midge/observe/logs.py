@@ -48,7 +48,7 @@ class LogStream:
     """One environment's log stream. Made by ``LogWriter.open``."""
 
     __slots__ = (
-        "_last", "_started", "_template", "_writer", "dropped_bytes", "group", "memory_bytes", "memory_peak_bytes", "name",
+        "_ended", "_last", "_started", "_template", "_writer", "dropped_bytes", "group", "memory_bytes", "memory_peak_bytes", "name",
         "pending", "renderer", "style",
     )  # fmt: skip
 
@@ -66,6 +66,9 @@ class LogStream:
         self._template = plain_template(style)
         self._started: InvocationStart | None = None
         self._last: tuple[Plain, InvocationStart, InvocationEnd] | None = None
+        """The invocation that ended last, in one piece, as long as nothing came after its answer."""
+        self._ended: InvocationEnd | None = None
+        """Its end, once it is a record of its own."""
 
     def start(self, time: float, request_id: bytes) -> None:
         """An invocation begins. Its line is written with its first output, or at its end."""
@@ -80,9 +83,10 @@ class LogStream:
             end.memory_bytes = self.memory_bytes
         if start is not None and self._template is not None and end.init_seconds is None and not end.by_platform:
             text = render_plain(self._template, start.time, end)
-            self._last = (text, start, end)
+            self._last, self._ended = (text, start, end), None
             self._writer.add(self, text)
             return
+        self._last, self._ended = None, end
         if start is not None:
             self._writer.add(self, start)
         self._writer.add(self, end)
@@ -98,21 +102,39 @@ class LogStream:
         """Hand over output of the function, or of an extension, which frames nothing."""
         if not self._writer.room(self, len(data)):
             return
-        last = self._last
-        if self._started is None and last is not None:
-            self._last = None
-            # Read after the answer, written before it: it belongs before the END line, if that is still here, and
-            # cannot be younger than that.
-            for place in range(len(self.pending) - 1, -1, -1):
-                if self.pending[place] is last[0]:
-                    self.pending[place : place + 1] = [last[1], Output(min(time, last[2].time), data, framed), last[2]]
-                    return
+        if self._started is None and self._precedes_end(time, data, framed):
+            return
         self.add(Output(time, data, framed))
+
+    def _precedes_end(self, time: float, data: bytes, framed: bool) -> bool:
+        """Put what was read after the answer, but written before it, ahead of the END line, if that is still here."""
+        if self._last is not None:
+            text, start, end = self._last
+            self._last = None
+            place = _find(self.pending, text)
+            if place is None:
+                return False
+            self.pending[place : place + 1] = [start, end]
+            self._ended = end
+        if self._ended is None:
+            return False
+        place = _find(self.pending, self._ended)
+        if place is None:
+            self._ended = None
+            return False
+        self.pending.insert(place, Output(min(time, self._ended.time), data, framed))
+        self._writer.weigh_record()
+        return True
 
     def measure(self) -> None:
         """Read the memory's peak."""
         if self.memory_peak_bytes is not None:
             self.memory_bytes = self.memory_peak_bytes()
+
+
+def _find(pending: list[Record | Plain], record: Record | Plain) -> int | None:
+    """Where it stands; from the end, as it was added last or nearly so."""
+    return next((place for place in range(len(pending) - 1, -1, -1) if pending[place] is record), None)
 
 
 class LogWriter:
@@ -153,13 +175,17 @@ class LogWriter:
         if self._pending_bytes + self._writing_bytes > 2 * self._limits.pending_log_bytes:
             self.dropped_records += 1
             return
-        self._pending_bytes += _RECORD_BYTES
+        self.weigh_record()
         pending = stream.pending
         if not pending:
             self._dirty.append(stream)
         pending.append(record)
         if self._timer is None:
             self._timer = self._clock.call_later(self._limits.log_flush_seconds, self._flush_due)
+
+    def weigh_record(self) -> None:
+        """For streams: count a record that was put into a pending list."""
+        self._pending_bytes += _RECORD_BYTES
 
     def room(self, stream: LogStream, size: int) -> bool:
         """For streams: may so much output be kept? If not, it is counted as dropped."""

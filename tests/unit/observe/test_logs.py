@@ -114,6 +114,25 @@ def test_lines_are_put_together_across_writes(tmp_path: Path) -> None:
     assert messages(tmp_path, "s")[4].startswith("END")
 
 
+@pytest.mark.parametrize("output", [b"", b"before\n"])
+def test_pieces_of_a_line_read_after_the_answer_stay_together(tmp_path: Path, output: bytes) -> None:
+    """What is read after the answer stands before the END line, in its order and in whole lines."""
+
+    async def scenario(writer: LogWriter, clock: VirtualClock) -> None:
+        stream = writer.open(GROUP, "s", STYLE)
+        invocation(stream, output)
+        for piece in (b"late", b" ", b"2\n", b"later\n"):
+            stream.output(1.6, piece)
+        await writer.flush()
+        stream.output(1.7, b"after\n")
+
+    with_writer(tmp_path, scenario)
+    lines = messages(tmp_path, "s")
+    before = [output.decode()] if output else []
+    assert lines[1 : 1 + len(before) + 2] == [*before, "late 2\n", "later\n"]
+    assert [line.split(" ")[0] for line in lines[-3:]] == ["END", "REPORT", "after\n"]
+
+
 def test_long_lines_are_cut_at_the_size_of_an_event(tmp_path: Path) -> None:
     """A line above the size of an event becomes several; bytes that are no UTF-8 are replaced."""
 
