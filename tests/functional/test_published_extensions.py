@@ -1,6 +1,8 @@
-"""Extensions that somebody else wrote: AWS's Lambda Web Adapter, and one on AWS's own crate for extensions in Rust."""
+"""Extensions that somebody else wrote: AWS's Lambda Web Adapter, Serverless's for OpenTelemetry, and one on AWS's crate."""
 
+import json
 import re
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +13,9 @@ from functional.extension_programs import PATIENT
 from functional.server import Midge, make_zip
 from functional.watched import Watched
 from harness.crates import built, installed
+from harness.toolchains import build_cache, built_once, run_directory
 
-pytestmark = pytest.mark.needs("namespaces", "cargo")
+pytestmark = pytest.mark.needs("namespaces")
 
 WEB_ADAPTER = ("lambda_web_adapter", "1.0.0-rc1", "lambda-adapter")
 WEB_APPLICATION = """
@@ -63,6 +66,31 @@ REQUEST = {
 }
 
 
+OPENTELEMETRY = ("@serverless/aws-lambda-otel-extension-dist", "0.1.11")
+PACK_SECONDS = 120
+
+
+def opentelemetry(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The layer that Serverless, Inc. publishes through npm."""
+    name, version = OPENTELEMETRY
+
+    def unpack(into: Path) -> None:
+        for argv in (["npm", "pack", f"{name}@{version}", "--silent"], ["sh", "-c", "tar -xzf *.tgz"]):
+            done = subprocess.run(
+                argv,
+                cwd=into,
+                capture_output=True,
+                text=True,
+                timeout=PACK_SECONDS,
+                check=False,
+                stdin=subprocess.DEVNULL,
+            )
+            assert done.returncode == 0, done.stderr[-2_000:]
+
+    root = build_cache() or run_directory(tmp_path_factory)
+    return (built_once(root, f"otel-extension-{version}", unpack) / "package/extension.zip").read_bytes()
+
+
 @pytest.fixture(scope="module")
 def midge(start_midge: Callable[..., Midge]) -> Midge:
     """A server that waits for last words however busy the machine is; AWS's times are proved on virtual time."""
@@ -77,6 +105,7 @@ def layer(midge: Midge, name: str, program: bytes) -> str:
     return str(answer["LayerVersionArn"])
 
 
+@pytest.mark.needs("cargo")
 def test_the_lambda_web_adapter_serves_a_web_application(midge: Midge, deploy: Callable[..., str]) -> None:
     """AWS's adapter registers, runs an ordinary web application as a function, and both are ended in time."""
     arn = layer(midge, "lambda-adapter", installed(*WEB_ADAPTER))
@@ -101,6 +130,7 @@ def test_the_lambda_web_adapter_serves_a_web_application(midge: Midge, deploy: C
     assert time.monotonic() - began < function.PATIENCE_SECONDS
 
 
+@pytest.mark.needs("cargo")
 def test_an_extension_on_awss_crate_understands_all_telemetry(midge: Midge, deploy: Callable[..., str]) -> None:
     """By AWS's own types it reads every event, has the invocation's request id, and ends itself when it is asked to."""
     program = built(Path(__file__).parent / "telemetry_extension", "telemetry-extension")
@@ -124,3 +154,51 @@ def test_an_extension_on_awss_crate_understands_all_telemetry(midge: Midge, depl
     assert 'Function("working")\n' in heard
     assert "@rust SHUTDOWN spindown\n" in log
     function.until_gone("extensions/rust")
+
+
+@pytest.mark.needs("npm", "node")
+def test_serverless_opentelemetry_extension_is_told_of_reports(
+    midge: Midge, deploy: Callable[..., str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A published extension for Node.js makes metrics of the reports that it is sent, and is shut down in time."""
+    content = {"ZipFile": opentelemetry(tmp_path_factory)}
+    arn = midge.client().publish_layer_version(LayerName="otel-extension", Content=content)["LayerVersionArn"]
+    variables = {
+        "AWS_LAMBDA_EXEC_WRAPPER": "/opt/otel-extension/otel-handler",
+        "SLS_OTEL_REPORT_TYPE": "json",
+        "DEBUG_SLS_OTEL_LAYER": "1",
+    }
+    deploy(
+        "observed",
+        {"index.js": "exports.handler = async () => ({ statusCode: 201, body: 'hello' });\n"},
+        Runtime="nodejs20.x",
+        Handler="index.handler",
+        Layers=[arn],
+        Timeout=20,
+        MemorySize=512,
+        Environment={"Variables": variables},
+    )
+    function = Watched(midge, "observed")
+    assert function.invoke({}) == {"statusCode": 201, "body": "hello"}
+    report = next(line for line in function.until("REPORT") if line.startswith("REPORT"))
+    measured = float(report.partition("\tDuration: ")[2].partition(" ")[0])
+    assert function.invoke({}) == {"statusCode": 201, "body": "hello"}
+    function.end()
+    log = function.until("Processing event:  SHUTDOWN")
+    assert "LOGS\tName: otel-extension\tState: Subscribed\tTypes: [Platform]\n" in log
+    assert round(measured, 1) in [round(duration, 1) for duration in durations(log)]
+    function.until_gone("otel-extension/index.js")
+
+
+def durations(log: list[str]) -> list[float]:
+    """Milliseconds of the invocations, in the metrics that the extension made of their reports."""
+    documents = [json.loads(line) for line in log if line.startswith('[{"resourceMetrics"')]
+    metrics = [
+        metric
+        for document in documents
+        for resource in document[0]["resourceMetrics"]
+        for library in resource["instrumentationLibraryMetrics"]
+        for metric in library["metrics"]
+    ]
+    points = [metric["histogram"]["dataPoints"] for metric in metrics if metric["name"] == "faas.duration"]
+    return [point[0]["sum"] for point in points]

@@ -40,6 +40,7 @@ class RuntimeConnection(asyncio.Protocol):
         "_body",
         "_body_limit",
         "_body_size",
+        "_closing",
         "_content_type",
         "_extensions",
         "_hanging",
@@ -68,6 +69,8 @@ class RuntimeConnection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._held = b""
         self._hanging = False
+        self._closing = False
+        """The client said that this is its last request; whoever keeps the connection open has its next one lost."""
         self._received = 0
         self._in_message = False
         self._url = b""
@@ -120,13 +123,17 @@ class RuntimeConnection(asyncio.Protocol):
             self._end(b"")
             raise
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self._end(replies.BAD_REQUEST)
+            self._end(b"" if self._closing else replies.BAD_REQUEST)
             return
         if self._in_message and not self._body_size and self._received > self._limits.runtime_api_head_bytes:
             # Checked behind the parser: a large segment may hold a body.
             self._end(replies.HEAD_TOO_LARGE)
             return
-        if self._held and not self._hanging:
+        if self._hanging:
+            return
+        if self._closing:
+            self._end(b"")
+        elif self._held:
             self._write_held()
 
     def _write_held(self) -> None:
@@ -153,6 +160,11 @@ class RuntimeConnection(asyncio.Protocol):
         assert transport is not None
         held, self._held = self._held, b""
         self._hanging = False
+        if self._closing:
+            self._transport = None
+            transport.write(held + replies.closing(head) + payload)
+            transport.close()
+            return
         if len(payload) <= _JOINED_BYTES:
             transport.write(held + head + payload)
         else:
@@ -219,6 +231,8 @@ class RuntimeConnection(asyncio.Protocol):
             # A second request behind a hanging GET /next cannot be answered in order, and no runtime sends one.
             self._end(replies.BAD_REQUEST)
             return
+        if not self._parser.should_keep_alive():
+            self._closing = True
         if self._refused:
             return
         if self._stream is not None:
@@ -233,31 +247,35 @@ class RuntimeConnection(asyncio.Protocol):
             self._call_of_extension(url, body if isinstance(body, bytes) else b"".join(body))
             return
         reply = self._post(url, body if isinstance(body, bytes) else b"".join(body))
-        self._held += _ACCEPTED if reply is None else reply
+        self._hold(_ACCEPTED if reply is None else reply)
+
+    def _hold(self, reply: bytes) -> None:
+        """It is written at the end of the segment, or with the event that a request behind it waits for."""
+        self._held += replies.closing(reply) if self._closing else reply
 
     # what the calls mean
 
     def _next(self) -> None:
         if self._parser.get_method() != b"GET":
-            self._held += replies.WRONG_METHOD
+            self._hold(replies.WRONG_METHOD)
             return
         self._hanging = True
         refused = self._session.next(self)
         if refused is not None:
             self._hanging = False
-            self._held += refused
+            self._hold(refused)
 
     def _call_of_extension(self, url: bytes, body: bytes) -> None:
         headers, self._headers = self._headers, None
         if self._extensions is None or headers is None:
-            self._held += replies.NOT_FOUND
+            self._hold(replies.NOT_FOUND)
             return
         # Before it asks: an event that has waited for this extension is there at once.
         self._hanging = True
         reply = self._extensions.handle(self, self._parser.get_method(), url, headers, body)
         if reply is not None:
             self._hanging = False
-            self._held += reply
+            self._hold(reply)
 
     def _post(self, url: bytes, body: bytes) -> bytes | None:
         invocation = url.startswith(_INVOCATION)
@@ -309,7 +327,7 @@ class RuntimeConnection(asyncio.Protocol):
             self._session.fail_stream(self._error_type(), self._error_body())
         else:
             self._session.end_stream()
-        self._held += _ACCEPTED
+        self._hold(_ACCEPTED)
 
     def pause_reading(self) -> None:
         """Let the runtime wait with the next part."""

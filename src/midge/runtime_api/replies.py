@@ -36,6 +36,12 @@ def error(status: int, kind: str, message: str, *, close: bool = False) -> bytes
     return reply(status, {"errorMessage": message, "errorType": kind}, close=close)
 
 
+def closing(response: bytes) -> bytes:
+    """The same response, or its head, saying that the connection ends after it."""
+    line, end, rest = response.partition(b"\r\n")
+    return line + end + b"Connection: close" + end + rest
+
+
 OK = reply(200, "OK")
 ACCEPTED = reply(202, {"status": "OK"})
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"

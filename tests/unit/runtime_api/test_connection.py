@@ -195,6 +195,37 @@ def test_a_runtime_may_come_back_on_another_connection() -> None:
     assert runtime.owner.heard == [("ready",), ("gone",), ("ready",)]
 
 
+def last(request: bytes) -> bytes:
+    """``request``, which says that it is the last of its connection."""
+    return request.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
+
+
+def test_the_connection_ends_after_its_last_event() -> None:
+    """An event for a client that said ``Connection: close`` says so too and ends the connection, not the runtime."""
+    runtime = Runtime()
+    runtime.send(last(NEXT))
+    assert not runtime.transport.closed
+    runtime.give_event()
+    (written,) = runtime.transport.writes
+    assert written == EVENT_HEAD.replace(b"\r\n", b"\r\nConnection: close\r\n", 1) + b"{}"
+    assert runtime.transport.closed
+    runtime.connection.connection_lost(None)
+    assert runtime.owner.heard == [("ready",)]
+
+
+@pytest.mark.parametrize("behind", [b"", NEXT, b"\0\0"])
+def test_the_connection_ends_after_its_last_reply(behind: bytes) -> None:
+    """A reply to a client that said ``Connection: close`` says so too and ends the connection; what follows is not read."""
+    runtime = Runtime().running()
+    runtime.send(last(post("response", b"1")) + behind)
+    (written,) = runtime.transport.writes
+    assert status(written) == 202
+    assert written.count(b"Connection: close\r\n") == 1
+    assert written.endswith(b'\r\n\r\n{"status":"OK"}\n')
+    assert runtime.transport.closed
+    assert runtime.owner.heard == [("responded", b"1")]
+
+
 def test_connections_are_counted() -> None:
     """Connections above the limit are ended at once; closing one makes room."""
     runtime = Runtime(Limits(runtime_api_connections=2))
