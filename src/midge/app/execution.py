@@ -11,11 +11,13 @@ from midge.app.keeping import Kept
 from midge.auth.credentials import Credentials
 from midge.clock import Clock, SystemClock
 from midge.config import Config
+from midge.events.settings import StoredSettings
 from midge.http.listener import Listener
 from midge.images.images import Images
 from midge.invoke.concurrency import ConcurrencyBook
 from midge.invoke.environment import Platform
 from midge.invoke.pools import EnvironmentPools
+from midge.invoke.recursion import RecursiveLoops
 from midge.invoke.request_ids import RequestIds
 from midge.invoke.router import Router
 from midge.invoke.watch import Watch
@@ -43,6 +45,7 @@ class Execution:
     clock: Clock
     credentials: Credentials
     concurrency: ConcurrencyBook
+    loops: RecursiveLoops
 
 
 async def runtime_images(config: Config, images: Images, *, isolated: bool) -> dict[str, RootImage]:
@@ -103,6 +106,7 @@ def open_execution(
         clock=clock,
         credentials=credentials,
         concurrency=platform.concurrency,
+        loops=RecursiveLoops(config.limits.recursive_invocations, StoredSettings(kept.store).loops_allowed, metrics),
     )
 
 

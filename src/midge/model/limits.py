@@ -65,6 +65,9 @@ class Limits:
     files_per_environment: int = 1_024
     processes_per_environment: int = 1_024
 
+    recursive_invocations: int = 16
+    """How often a function is invoked in one chain of requests before the chain counts as a loop."""
+
     # asynchronous invocation
     async_payload_bytes: int = MIB
     async_retries: int = 2

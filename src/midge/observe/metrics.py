@@ -27,6 +27,7 @@ class FunctionMetrics:
         "duration_seconds",
         "errors",
         "invocations",
+        "recursive_invocations_dropped",
         "throttles",
         "timeouts",
     )
@@ -42,6 +43,7 @@ class FunctionMetrics:
         self.async_event_age_seconds = 0.0
         self.destination_delivery_failures = 0
         self.dead_letter_errors = 0
+        self.recursive_invocations_dropped = 0
         self.duration_seconds = 0.0
         self.duration_buckets = [0] * (len(DURATION_BOUNDS_SECONDS) + 1)
 
@@ -67,6 +69,11 @@ _COUNTERS = (
         "destination_delivery_failures",
     ),
     ("midge_dead_letter_errors_total", "Events that a dead-letter queue did not take.", "dead_letter_errors"),
+    (
+        "midge_recursive_invocations_dropped_total",
+        "Invocations that would have gone on with a recursive loop.",
+        "recursive_invocations_dropped",
+    ),
 )
 
 Gauge = Callable[[], Mapping[str, float]]
