@@ -17,6 +17,10 @@ from benchmarks.machine import MissingToolError
 
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
+UNTHROTTLED = {"MIDGE_LIMITS_REQUESTS_PER_SECOND_PER_CONCURRENCY": "1000"}
+"""For servers under load: AWS's default account has 10,000 requests a second, which one core here exceeds. They are
+counted all the same, so that what counting costs is in the figures.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,7 +110,7 @@ def soak(directory: Path, minutes: float, share: float) -> tuple[dict[str, list[
     wrk = machine.wrk()
     samples: dict[str, list[float]] = {name: [] for name in FIGURES}
     rates: list[float] = []
-    with servers.midge(directory) as server:
+    with servers.midge(directory, None, **servers.UNTHROTTLED) as server:
         api = client.boto(server.port)
         client.deploy(api, "warm", ECHO)
         client.deploy(api, "crash", CRASH)

@@ -102,7 +102,7 @@ class World:
             limits=self.limits,
             logs=self.logs,
             metrics=self.metrics,
-            concurrency=ConcurrencyBook(self.limits.account_concurrency),
+            concurrency=ConcurrencyBook(self.limits),
             ids=self.ids,
             tasks=TaskOwner(self.failures.append),
             session_secret=self.credentials.session_secret,
@@ -123,13 +123,17 @@ class World:
         assert found is not None
         return found
 
-    def call(self, payload: bytes = b"{}", *, tail: bool = False, target: Target | None = None) -> Call:
+    def call(
+        self, payload: bytes = b"{}", *, tail: bool = False, target: Target | None = None, asynchronous: bool = False
+    ) -> Call:
         """Invoke the function. Raises ServiceError for what is refused at once."""
         request_id = self.ids.request_id()
         call = Call(request_id.decode())
         target = target or self.target()
         trace = self.ids.trace_id(self.clock.now())
-        target.pool.submit(Invocation(target, request_id, trace, payload, call.results.append, tail))
+        target.pool.submit(
+            Invocation(target, request_id, trace, payload, call.results.append, tail, asynchronous=asynchronous)
+        )
         return call
 
     @property

@@ -87,7 +87,7 @@ def open_execution(
         limits=config.limits,
         logs=kept.logs,
         metrics=metrics,
-        concurrency=ConcurrencyBook(config.limits.account_concurrency),
+        concurrency=ConcurrencyBook(config.limits),
         ids=ids,
         tasks=TaskOwner(partial(failed, "an environment could not be started")),
         session_secret=credentials.session_secret,

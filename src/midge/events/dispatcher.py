@@ -210,6 +210,7 @@ class Dispatcher:
                     lambda result: None if done.done() else done.set_result(result),
                     client_context=event.client_context,
                     tenant_id=None if event.tenant_id is None else event.tenant_id.encode("ascii"),
+                    asynchronous=True,
                 )
             )
             return await done

@@ -54,11 +54,12 @@ class EnvironmentPool:
         layers_root: Path | None = None,
     ) -> None:
         self._platform = platform
+        self._monotonic = platform.clock.monotonic
         self._on_empty = on_empty
         self.version = version
         self.task_root = task_root
         self.layers_root = layers_root
-        self._concurrency = platform.concurrency.function(version.function)
+        self._concurrency = platform.concurrency.version(version.function)
         self._metrics = platform.metrics.function(version.function.name)
         self._environments: set[ExecutionEnvironment] = set()
         self._idle: list[ExecutionEnvironment] = []
@@ -76,10 +77,15 @@ class EnvironmentPool:
 
     def submit(self, invocation: Invocation) -> None:
         """Run ``invocation`` now, or when an environment is free. Raises ServiceError when no place is left."""
-        if not self._concurrency.acquire():
-            self._metrics.throttles += 1
-            raise outcomes.throttled(reserved=self._concurrency.reserved is not None)
         idle = self._idle
+        throttle = self._concurrency.acquire(
+            self._monotonic(),
+            needs_environment=not idle and len(self._waiting) >= self._starting + self._answered,
+            synchronous=not invocation.asynchronous,
+        )
+        if throttle is not None:
+            self._metrics.throttles += 1
+            raise outcomes.throttled(throttle.reason, throttle.retry_after_seconds)
         if idle:
             idle.pop().run(invocation)
         else:
@@ -119,6 +125,7 @@ class EnvironmentPool:
 
     def _keep_initialised(self, count: int) -> None:
         self._provisioned = count
+        self._concurrency.provision(count)
         self._init_failed = False
         if self._retry is not None:
             self._retry.cancel()
@@ -267,7 +274,9 @@ class EnvironmentPool:
         self._environments.add(environment)
         if bound is None:
             self._starting += 1
-            self._metrics.cold_starts += not provisioned
+            if not provisioned:
+                self._metrics.cold_starts += 1
+                self._concurrency.grew(self._monotonic())
         self._platform.tasks.start(environment.start())
 
     def _settle(self) -> None:

@@ -42,7 +42,7 @@ class TenantPools:
         pool = self._pools.get(tenant)
         if (pool is None or not pool.idle) and self._environments() >= self._most:
             self._throttled()
-            raise outcomes.throttled(reserved=False)
+            raise outcomes.throttled()
         if pool is None:
             pool = self._pools[tenant] = self._make(self._emptied)
         pool.submit(invocation)

@@ -17,6 +17,12 @@ class Limits:
     account_concurrency: int = 1_000
     unreserved_concurrency: int = 100
     """At least this much of the account's stays with functions that have none reserved."""
+    requests_per_second_per_concurrency: int = 10
+    """Of synchronous requests, for each concurrent execution that the account has, or that a function has reserved.
+    0 sets no limit."""
+    scaling_environments: int = 1_000
+    """By which one function may grow in each period; what is not used does not add up. 0 sets no limit."""
+    scaling_period_seconds: float = 10.0
     payload_bytes: int = 6 * MIB
     response_payload_bytes: int = 6 * MIB + 100
     streamed_response_bytes: int = 200 * MIB
