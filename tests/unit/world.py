@@ -14,6 +14,7 @@ from midge.invoke.outcome import Outcome
 from midge.invoke.platform import Platform
 from midge.invoke.pools import EnvironmentPools
 from midge.invoke.request_ids import RequestIds
+from midge.invoke.room import MemoryRoom
 from midge.invoke.router import Router
 from midge.invoke.watch import Watch
 from midge.log_store.files import LogFiles
@@ -103,6 +104,7 @@ class World:
             logs=self.logs,
             metrics=self.metrics,
             concurrency=ConcurrencyBook(self.limits),
+            memory=MemoryRoom(self.clock, self.limits, self.limits.functions_memory_mb),
             ids=self.ids,
             tasks=TaskOwner(self.failures.append),
             session_secret=self.credentials.session_secret,

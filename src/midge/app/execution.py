@@ -8,6 +8,7 @@ from functools import partial
 
 from midge.app.errors import StartError, failed
 from midge.app.keeping import Kept
+from midge.app.memory import memory_for_functions_mb
 from midge.auth.credentials import Credentials
 from midge.clock import Clock, SystemClock
 from midge.config import Config
@@ -19,6 +20,7 @@ from midge.invoke.environment import Platform
 from midge.invoke.pools import EnvironmentPools
 from midge.invoke.recursion import RecursiveLoops
 from midge.invoke.request_ids import RequestIds
+from midge.invoke.room import MemoryRoom
 from midge.invoke.router import Router
 from midge.invoke.watch import Watch
 from midge.observe.metrics import Metrics
@@ -88,6 +90,7 @@ def open_execution(
         logs=kept.logs,
         metrics=metrics,
         concurrency=ConcurrencyBook(config.limits),
+        memory=MemoryRoom(clock, config.limits, memory_for_functions_mb(config.limits)),
         ids=ids,
         tasks=TaskOwner(partial(failed, "an environment could not be started")),
         session_secret=credentials.session_secret,

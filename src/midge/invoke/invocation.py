@@ -69,6 +69,8 @@ class Invocation(msgspec.Struct):
     sink: ResponseSink | None = None
     """Takes the response part by part, if the caller wants it so."""
     tenant_id: bytes | None = None
+    asks_before: int = 0
+    """How often room in memory had been asked for when it began to wait."""
     asynchronous: bool = False
     """Whether nobody waits for its response: AWS's rate of requests is for those that somebody waits for."""
     streamed: StreamedResponse | None = None

@@ -127,11 +127,13 @@ def service_failure(message: str = "The service encountered an internal error.")
     return ServiceError("ServiceException", message, Type="Service")
 
 
-def throttled(reason: str = "ConcurrentInvocationLimitExceeded", retry_after_seconds: int = 1) -> ServiceError:
+def throttled(
+    reason: str = "ConcurrentInvocationLimitExceeded", retry_after_seconds: int = 1, message: str = "Rate Exceeded."
+) -> ServiceError:
     """An invocation that may not run now; ``reason`` is one of AWS's ``ThrottleReason``."""
     return ServiceError(
         "TooManyRequestsException",
-        "Rate Exceeded.",
+        message,
         Reason=reason,
         Type="User",
         retryAfterSeconds=str(retry_after_seconds),

@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 from midge.invoke import outcome as outcomes
 from midge.invoke.invocation import Invocation
-from midge.invoke.pool import EnvironmentPool, ProvisionedEnvironments
+from midge.invoke.pool import EnvironmentPool
+from midge.invoke.provisioned import ProvisionedEnvironments
 from midge.model.errors import ServiceError, invalid_parameter
 
 MakePool = Callable[[Callable[[EnvironmentPool], None]], EnvironmentPool]

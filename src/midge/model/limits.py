@@ -176,6 +176,14 @@ class Limits:
     """An environment that has been idle for this long stands still until its next event."""
     cpu_burst_seconds: float = 0.1
     """For how long an invocation may use what CPU is free; from then on it has what its memory size buys on AWS."""
+    functions_memory_mb: int = 0
+    """What the execution environments of all functions together may have; 0 derives it from the machine."""
+    functions_memory_share: float = 0.9
+    """Then: of the memory that is available when midge starts. The rest is for midge and what waits half started."""
+    memory_wait_seconds: float = 20.0
+    """How long an invocation waits for memory to become free for its environment before it is throttled."""
+    memory_waiting: int = 1_000
+    """Environments that are waited for so, of all functions."""
     idle_environment_seconds: float = 600.0
     provisioned_retry_seconds: float = 60.0
     """How long provisioned environments wait for another attempt after one could not be initialised."""

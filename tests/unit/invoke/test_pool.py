@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from unit.world import FUNCTION, World, in_world
 
-from midge.invoke.pool import ProvisionedEnvironments
+from midge.invoke.provisioned import ProvisionedEnvironments
 from midge.model.errors import ServiceError
 from midge.model.limits import Limits
 from midge.sandbox.fake import Event, FakeRuntime, FakeSandbox, do_nothing
