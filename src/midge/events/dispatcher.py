@@ -123,6 +123,7 @@ class Dispatcher:
         finally:
             lane.coming -= 1
         self._metrics.function(event.function.name).async_events_received += 1
+        self._metrics.event(event.function, event.qualifier, "AsyncEventsReceived")
         if held:
             lane.add(event)
         else:
@@ -169,8 +170,10 @@ class Dispatcher:
         if retry.expired(event.accepted_seconds, self._clock.now(), config.rules):
             await self._end(event, config, Ending(condition=retry.EVENT_AGE_EXCEEDED, invocations=event.attempts))
             return False
+        age_seconds = self._clock.now() - event.accepted_seconds
         result = await self._invoke(event)
         if isinstance(result, Outcome):
+            self._metrics.event(event.function, event.qualifier, "AsyncEventAge", age_seconds * 1000, "Milliseconds")
             attempt = Attempt.SUCCEEDED if result.function_error is None else Attempt.FUNCTION_FAILED
             await self._decide(lane, event, config, attempt, result)
             return True
@@ -239,6 +242,7 @@ class Dispatcher:
             reported = await self._reports.send(event, ending, destination, self.accept)
         if not succeeded and not reported:
             self._metrics.function(event.function.name).async_events_dropped += 1
+            self._metrics.event(event.function, event.qualifier, "AsyncEventsDropped")
         await self._queue.remove(event)
         self._count -= 1
 

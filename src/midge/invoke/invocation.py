@@ -62,6 +62,8 @@ class Invocation(msgspec.Struct):
     tenant_id: bytes | None = None
     streamed: StreamedResponse | None = None
     """What ``sink`` is being given."""
+    provisioned: bool = False
+    """It has one of the places that are provisioned for its version."""
 
     def stream(
         self, source: StreamSource, content_type: bytes, clock: Clock, limits: Limits

@@ -59,7 +59,7 @@ class EnvironmentPool:
         self.task_root = task_root
         self.layers_root = layers_root
         self._concurrency = platform.concurrency.function(version.function)
-        self._metrics = platform.metrics.function(version.function.name)
+        self._metrics = platform.metrics.version(version)
         self._environments: set[ExecutionEnvironment] = set()
         self._idle: list[ExecutionEnvironment] = []
         self._waiting: deque[Invocation] = deque()
@@ -77,8 +77,9 @@ class EnvironmentPool:
     def submit(self, invocation: Invocation) -> None:
         """Run ``invocation`` now, or when an environment is free. Raises ServiceError when no place is left."""
         if not self._concurrency.acquire():
-            self._metrics.throttles += 1
+            self._metrics.throttled(invocation.target.invoked_arn)
             raise outcomes.throttled(reserved=self._concurrency.reserved is not None)
+        invocation.provisioned = self._metrics.begin(invocation.target.invoked_arn)
         idle = self._idle
         if idle:
             idle.pop().run(invocation)
@@ -101,6 +102,7 @@ class EnvironmentPool:
         waiting, self._waiting = self._waiting, deque()
         for invocation in waiting:
             self._concurrency.release()
+            self._metrics.abandon(invocation.target.invoked_arn, provisioned=invocation.provisioned)
             invocation.done(outcomes.service_failure("The execution environment was shut down."))
         for environment in list(self._environments):
             environment.stop()
@@ -119,6 +121,7 @@ class EnvironmentPool:
 
     def _keep_initialised(self, count: int) -> None:
         self._provisioned = count
+        self._metrics.provision(count)
         self._init_failed = False
         if self._retry is not None:
             self._retry.cancel()
@@ -209,14 +212,14 @@ class EnvironmentPool:
         return self._waiting.popleft() if self._waiting else None
 
     def invocation_ended(self, invocation: Invocation, seconds: float, *, error: bool, timed_out: bool) -> None:
-        del invocation
         self._concurrency.release()
-        metrics = self._metrics
-        metrics.ran(seconds)
-        if error:
-            metrics.errors += 1
-            if timed_out:
-                metrics.timeouts += 1
+        self._metrics.end(
+            invocation.target.invoked_arn,
+            seconds,
+            provisioned=invocation.provisioned,
+            error=error,
+            timed_out=timed_out,
+        )
 
     # scaling
 
@@ -267,7 +270,7 @@ class EnvironmentPool:
         self._environments.add(environment)
         if bound is None:
             self._starting += 1
-            self._metrics.cold_starts += not provisioned
+            self._metrics.counters.cold_starts += not provisioned
         self._platform.tasks.start(environment.start())
 
     def _settle(self) -> None:
