@@ -213,6 +213,10 @@ class EnvironmentPool:
 
     def invocation_ended(self, invocation: Invocation, seconds: float, *, error: bool, timed_out: bool) -> None:
         self._concurrency.release()
+        if invocation.init_seconds is not None:
+            self._metrics.initialised(seconds, invocation.init_seconds, provisioned=invocation.provisioned)
+        if invocation.streamed is not None:
+            self._metrics.streamed(invocation.streamed.passed_bytes, self._platform.limits.streamed_burst_bytes)
         self._metrics.end(
             invocation.target.invoked_arn,
             seconds,

@@ -5,6 +5,7 @@ Source: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.ht
 
 from midge.model.functions import FunctionId, FunctionVersion
 from midge.model.metrics import Statistics, counted
+from midge.model.usage import PROVISIONED_ROUNDING_MS, Metered, Usage, billed_ms
 from midge.observe.counters import FunctionMetrics
 from midge.observe.minutes import MinuteRecorder, lambda_series, resource_of, series_of
 
@@ -159,7 +160,7 @@ class TargetFigures:
         self._pending = False
         on_demand, self.durations = self.durations, []
         provisioned, self.provisioned_durations = self.provisioned_durations, []
-        self._version.spent(on_demand, provisioned)
+        self._version.spent(minute, on_demand, provisioned)
         errors, self.errors = self.errors, 0
         throttles, self.throttles = self.throttles, 0
         spilled, self.spilled = self.spilled, 0
@@ -205,6 +206,11 @@ class VersionFigures:
         self._function = function
         self._targets: dict[str, TargetFigures] = {}
         self._on_provisioned = 0
+        self._metered = Metered.of(version)
+        self._pending = False
+        self._billed_until = 0.0
+        self._provisioned_ms = 0
+        """How long what is provisioned now has been so."""
 
     def throttled(self, invoked_arn: str) -> None:
         """An invocation was refused for want of concurrency."""
@@ -255,11 +261,60 @@ class VersionFigures:
 
     def provision(self, count: int) -> None:
         """So many environments are kept initialised from now on."""
+        if count == self.provisioned:
+            return
+        self._provision_ends()
         self._function.provisioned += count - self.provisioned
         self.provisioned = count
+        self._provisioned_ms = 0
+        self._billed_until = self._minutes.now()
+        if not self._pending:
+            self._pending = True
+            self._minutes.touched(self)
 
-    def spent(self, on_demand: list[float], provisioned: list[float]) -> None:
-        """How long invocations ran, in seconds, that have ended."""
+    def spent(self, minute: int, on_demand: list[float], provisioned: list[float]) -> None:
+        """How long invocations ran, in seconds, that have ended in a minute. Those that never ran took no time at all."""
+        ran = [billed_ms(seconds, None) for seconds in on_demand if seconds]
+        on_provisioned = [billed_ms(seconds, None) for seconds in provisioned if seconds]
+        if ran or on_provisioned:
+            requests = len(ran) + len(on_provisioned)
+            amounts = Usage(requests=requests, billed_ms=sum(ran), provisioned_billed_ms=sum(on_provisioned))
+            self._minutes.use(self._metered, minute, amounts)
+
+    def initialised(self, seconds: float, init_seconds: float, *, provisioned: bool) -> None:
+        """An invocation that ended after ``seconds`` is billed for its environment's initialisation as well."""
+        more = billed_ms(seconds, init_seconds) - billed_ms(seconds, None)
+        amounts = Usage(init_ms=more)
+        if provisioned:
+            amounts.provisioned_billed_ms = more
+        else:
+            amounts.billed_ms = more
+        self._minutes.use(self._metered, self._minutes.minute, amounts)
+
+    def streamed(self, passed_bytes: int, free_bytes: int) -> None:
+        """A response of an invocation that has ended was streamed, so many bytes of it."""
+        if passed_bytes > free_bytes:
+            self._minutes.use(self._metered, self._minutes.minute, Usage(streamed_bytes=passed_bytes - free_bytes))
+
+    def fold(self, minutes: MinuteRecorder, minute: int) -> bool:
+        """Bill what is provisioned, as long as it is."""
+        now = minutes.now()
+        spent_ms = round((now - self._billed_until) * 1000)
+        self._billed_until = now
+        self._provisioned_ms += max(0, spent_ms)
+        if spent_ms > 0 and self.provisioned:
+            minutes.use(self._metered, minute, Usage(provisioned_ms=spent_ms * self.provisioned))
+        self._pending = self.provisioned > 0
+        return self._pending
+
+    def _provision_ends(self) -> None:
+        """What was provisioned until now is billed to its end, rounded up."""
+        if self.provisioned:
+            self.fold(self._minutes, self._minutes.minute)
+            rounding_ms = -self._provisioned_ms % PROVISIONED_ROUNDING_MS
+            if rounding_ms:
+                amounts = Usage(provisioned_ms=rounding_ms * self.provisioned)
+                self._minutes.use(self._metered, self._minutes.minute, amounts)
 
     def _target(self, invoked_arn: str) -> TargetFigures:
         found = self._targets.get(invoked_arn)
