@@ -14,6 +14,7 @@ from midge.invoke.outcome import Outcome
 from midge.invoke.platform import Platform
 from midge.invoke.pools import EnvironmentPools
 from midge.invoke.request_ids import RequestIds
+from midge.invoke.room import MemoryRoom
 from midge.invoke.router import Router
 from midge.invoke.watch import Watch
 from midge.log_store.files import LogFiles
@@ -102,7 +103,8 @@ class World:
             limits=self.limits,
             logs=self.logs,
             metrics=self.metrics,
-            concurrency=ConcurrencyBook(self.limits.account_concurrency),
+            concurrency=ConcurrencyBook(self.limits),
+            memory=MemoryRoom(self.clock, self.limits, self.limits.functions_memory_mb),
             ids=self.ids,
             tasks=TaskOwner(self.failures.append),
             session_secret=self.credentials.session_secret,
@@ -123,13 +125,17 @@ class World:
         assert found is not None
         return found
 
-    def call(self, payload: bytes = b"{}", *, tail: bool = False, target: Target | None = None) -> Call:
+    def call(
+        self, payload: bytes = b"{}", *, tail: bool = False, target: Target | None = None, asynchronous: bool = False
+    ) -> Call:
         """Invoke the function. Raises ServiceError for what is refused at once."""
         request_id = self.ids.request_id()
         call = Call(request_id.decode())
         target = target or self.target()
         trace = self.ids.trace_id(self.clock.now())
-        target.pool.submit(Invocation(target, request_id, trace, payload, call.results.append, tail))
+        target.pool.submit(
+            Invocation(target, request_id, trace, payload, call.results.append, tail, asynchronous=asynchronous)
+        )
         return call
 
     @property

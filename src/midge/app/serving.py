@@ -128,7 +128,9 @@ async def _open(config: Config, stack: AsyncExitStack, *, isolated: bool) -> Lis
     stack.push_async_callback(api.close)
     loads = TaskOwner(partial(failed, "a function could not be loaded"))
     stack.push_async_callback(loads.close)
-    invocations = Invocations(execution.router, config.limits, api.load, loads, accept=events.accept, clock=clock)
+    invocations = Invocations(
+        execution.router, config.limits, api.load, loads, accept=events.accept, loops=execution.loops, clock=clock
+    )
     await events.start()
     stack.push_async_callback(events.close)
     pages = InternalPages(

@@ -19,6 +19,7 @@ from midge.http.exchange import Exchange, Known
 from midge.http.render import Renderer
 from midge.http.response_streams import ClientStream
 from midge.http.url_streams import UrlStreamAnswer
+from midge.invoke import lineage
 from midge.invoke.outcome import Outcome
 from midge.model.errors import ServiceError
 from midge.model.function_urls import FunctionUrl
@@ -140,7 +141,9 @@ class FunctionUrls:
         if host is not None and not addresses.is_function_url_host(host, self._access.domain):
             host = None
         place = addresses.addressed(host, exchange.url)
-        exchange.trace_id = exchange.known[Known.TRACE_ID] or self._answerers.ids.trace_id(self._answerers.clock.now())
+        trace_id = exchange.known[Known.TRACE_ID]
+        # AWS follows no chain of requests through a URL, and a stranger could make up what led to this one.
+        exchange.trace_id = lineage.cut(trace_id or b"") or self._answerers.ids.trace_id(self._answerers.clock.now())
         if place is None:
             self.write(connection, exchange, _not_found())
             return

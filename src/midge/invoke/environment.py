@@ -22,7 +22,7 @@ from midge.invoke.outcome import Failure, Fault
 from midge.invoke.platform import EnvironmentOwner, Platform
 from midge.invoke.processor import ProcessorTime
 from midge.invoke.running import RunningInvocation
-from midge.invoke.starting import start_request
+from midge.invoke.starting import init_limit_seconds, start_request
 from midge.invoke.streaming import StreamedResponse
 from midge.model.functions import FunctionVersion
 from midge.observe.log_records import iso_time
@@ -85,14 +85,9 @@ class ExecutionEnvironment:
         now = platform.clock.monotonic()
         self.last_used = now
         self._started = now
-        self._deadline = Deadline(platform.clock, now + self._init_limit_seconds(), self._time_is_up)
+        limit = init_limit_seconds(platform, version, provisioned=provisioned, within_invocation=bound is not None)
+        self._deadline = Deadline(platform.clock, now + limit, self._time_is_up)
         self._processor = ProcessorTime(platform.limits)
-
-    def _init_limit_seconds(self) -> float:
-        limits, timeout = self._platform.limits, float(self.version.timeout_seconds)
-        if self.bound is not None:
-            return timeout
-        return max(limits.provisioned_init_seconds, timeout) if self._provisioned else limits.init_seconds
 
     # its beginning
 
@@ -253,6 +248,11 @@ class ExecutionEnvironment:
     def frozen(self) -> bool:
         """Whether it stands still until its next event."""
         return self._processor.frozen
+
+    @property
+    def memory_peak_bytes(self) -> int | None:
+        """The most that it has used so far; None where nobody counts."""
+        return None if self._handle is None else self._handle.memory_peak_bytes()
 
     def attend(self, now: float) -> bool:
         """See ``Watched``."""

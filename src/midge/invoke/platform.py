@@ -9,6 +9,7 @@ from midge.invoke.concurrency import ConcurrencyBook
 from midge.invoke.invocation import Invocation
 from midge.invoke.lifecycle import EnvironmentState
 from midge.invoke.request_ids import RequestIds
+from midge.invoke.room import MemoryRoom
 from midge.invoke.watch import Watch
 from midge.model.limits import Limits
 from midge.observe.logs import LogWriter
@@ -30,6 +31,7 @@ class Platform:
     logs: LogWriter
     metrics: Metrics
     concurrency: ConcurrencyBook
+    memory: MemoryRoom
     ids: RequestIds
     tasks: TaskOwner
     session_secret: Callable[[str, str], str]

@@ -29,10 +29,13 @@ class EnvironmentPools:
         self._tenants: set[TenantPools] = set()
         self._sweep: Timer | None = None
         self._closed = False
-        metrics, concurrency = platform.metrics, platform.concurrency
+        metrics, concurrency, memory = platform.metrics, platform.concurrency, platform.memory
+        memory.givers = lambda: list(self._pools)
         metrics.add("midge_environments", "Execution environments by state.", self._count_states)
         metrics.add("midge_frozen_environments", "Ready environments that stand still.", self._count_frozen)
         metrics.add("midge_concurrent_executions", "Invocations in flight.", lambda: {"": concurrency.total()})
+        metrics.add("midge_memory_held_mb", "Of the machine, by environments.", lambda: {"": memory.budget.held_mb})
+        metrics.add("midge_memory_waiting", "Environments that wait for memory.", lambda: {"": memory.budget.waiting})
         metrics.add("midge_waiting_invocations", "Invocations that wait for an environment.", self._count_waiting)
 
     def make(

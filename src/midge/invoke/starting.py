@@ -15,6 +15,16 @@ from midge.sandbox.port import ProcessExit, StartRequest
 from midge.sandbox.program import IMAGE
 
 
+def init_limit_seconds(
+    platform: Platform, version: FunctionVersion, *, provisioned: bool, within_invocation: bool
+) -> float:
+    """How long its initialisation may take."""
+    limits, timeout = platform.limits, float(version.timeout_seconds)
+    if within_invocation:
+        return timeout
+    return max(limits.provisioned_init_seconds, timeout) if provisioned else limits.init_seconds
+
+
 def start_request(
     platform: Platform,
     version: FunctionVersion,

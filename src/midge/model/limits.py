@@ -17,6 +17,12 @@ class Limits:
     account_concurrency: int = 1_000
     unreserved_concurrency: int = 100
     """At least this much of the account's stays with functions that have none reserved."""
+    requests_per_second_per_concurrency: int = 10
+    """Of synchronous requests, for each concurrent execution that the account has, or that a function has reserved.
+    0 sets no limit."""
+    scaling_environments: int = 1_000
+    """By which one function may grow in each period; what is not used does not add up. 0 sets no limit."""
+    scaling_period_seconds: float = 10.0
     payload_bytes: int = 6 * MIB
     response_payload_bytes: int = 6 * MIB + 100
     streamed_response_bytes: int = 200 * MIB
@@ -58,6 +64,9 @@ class Limits:
     """The most that a subscription may ask to have buffered: events, bytes of them, time."""
     files_per_environment: int = 1_024
     processes_per_environment: int = 1_024
+
+    recursive_invocations: int = 16
+    """How often a function is invoked in one chain of requests before the chain counts as a loop."""
 
     # asynchronous invocation
     async_payload_bytes: int = MIB
@@ -167,6 +176,14 @@ class Limits:
     """An environment that has been idle for this long stands still until its next event."""
     cpu_burst_seconds: float = 0.1
     """For how long an invocation may use what CPU is free; from then on it has what its memory size buys on AWS."""
+    functions_memory_mb: int = 0
+    """What the execution environments of all functions together may have; 0 derives it from the machine."""
+    functions_memory_share: float = 0.9
+    """Then: of the memory that is available when midge starts. The rest is for midge and what waits half started."""
+    memory_wait_seconds: float = 20.0
+    """How long an invocation waits for memory to become free for its environment before it is throttled."""
+    memory_waiting: int = 1_000
+    """Environments that are waited for so, of all functions."""
     idle_environment_seconds: float = 600.0
     provisioned_retry_seconds: float = 60.0
     """How long provisioned environments wait for another attempt after one could not be initialised."""

@@ -148,6 +148,13 @@ def counted(ones: int, zeros: int = 0) -> Statistics:
     return values
 
 
+def seen(value: float) -> Statistics:
+    """One value, seen once."""
+    values = Statistics()
+    values.add(float(value))
+    return values
+
+
 def minute_of(seconds: float) -> int:
     """The minute, as the second since 1970 that it begins with."""
     return int(seconds // MINUTE_SECONDS) * MINUTE_SECONDS

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from midge.model.functions import FunctionVersion
 
 HOUR_SECONDS = 3_600
+FREE_STREAM_BYTES = 6 * 1024 * 1024
+"""Of each streamed response."""
 PROVISIONED_ROUNDING_MS = 300_000
 """Provisioned concurrency is billed from its beginning to its end, rounded up to five minutes."""
 

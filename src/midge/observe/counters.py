@@ -21,6 +21,7 @@ class FunctionMetrics:
         "duration_seconds",
         "errors",
         "invocations",
+        "recursive_invocations_dropped",
         "throttles",
         "timeouts",
     )
@@ -36,6 +37,7 @@ class FunctionMetrics:
         self.async_event_age_seconds = 0.0
         self.destination_delivery_failures = 0
         self.dead_letter_errors = 0
+        self.recursive_invocations_dropped = 0
         self.duration_seconds = 0.0
         self.duration_buckets = [0] * (len(DURATION_BOUNDS_SECONDS) + 1)
 

@@ -69,6 +69,15 @@ class Subscription(msgspec.Struct, gc=False):
     logs_api: bool
 
 
+class PlatformEvent(msgspec.Struct, gc=False):
+    """What only the JSON format tells, from ``level`` on: a step of an initialisation."""
+
+    time: float
+    type: str
+    record: dict[str, Any] | str
+    level: str
+
+
 class Output(msgspec.Struct, gc=False):
     """Bytes that the function wrote, or an extension."""
 
@@ -85,7 +94,7 @@ class Note(msgspec.Struct, gc=False):
     text: str
 
 
-Record = InvocationStart | InvocationEnd | InitReport | ExtensionInit | Subscription | Output | Note
+Record = InvocationStart | InvocationEnd | InitReport | ExtensionInit | Subscription | PlatformEvent | Output | Note
 
 
 class LogStyle(msgspec.Struct, frozen=True):
@@ -177,6 +186,13 @@ def subscription_message(record: Subscription, style: LogStyle) -> str | None:
     return f"{word}\tName: {record.name}\tState: {record.state}\tTypes: [{types}]\n"
 
 
+def platform_message(record: PlatformEvent, style: LogStyle) -> str | None:
+    """The line about a step of an initialisation; None in text, and where the system log level leaves it out."""
+    if not style.json_format or _SYSTEM_LEVELS[record.level] < _SYSTEM_LEVELS[style.system_level]:
+        return None
+    return _platform(record.time, record.type, record.record)
+
+
 def _end_json(record: InvocationEnd, style: LogStyle) -> list[str]:
     succeeded = record.status == "success"
     metrics: dict[str, float | int] = {"durationMs": round(record.duration_seconds * 1000, 3)}
@@ -216,7 +232,7 @@ def _kept(event: str, style: LogStyle, *, succeeded: bool = True) -> bool:
     return _SYSTEM_LEVELS[level] >= _SYSTEM_LEVELS[style.system_level]
 
 
-def _platform(time: float, kind: str, record: dict[str, Any]) -> str:
+def _platform(time: float, kind: str, record: dict[str, Any] | str) -> str:
     return msgspec.json.encode({"time": iso_time(time), "type": kind, "record": record}).decode() + "\n"
 
 

@@ -18,12 +18,14 @@ from midge.observe.log_records import (
     InvocationStart,
     LogStyle,
     Output,
+    PlatformEvent,
     Record,
     Subscription,
     end_messages,
     extension_message,
     init_report_message,
     megabytes,
+    platform_message,
     start_message,
     subscription_message,
 )
@@ -125,6 +127,8 @@ class StreamRenderer:
             message = init_report_message(record, self._style)
         elif isinstance(record, ExtensionInit):
             message = extension_message(record, self._style)
+        elif isinstance(record, PlatformEvent):
+            message = platform_message(record, self._style)
         elif isinstance(record, Subscription):
             message = subscription_message(record, self._style)
         else:

@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 
 from midge.clock import Clock
 from midge.model.functions import FunctionId, FunctionVersion
+from midge.observe.concurrency_figures import AccountFigures, FunctionFigures
 from midge.observe.counters import DURATION_BOUNDS_SECONDS, FunctionMetrics
-from midge.observe.invocation_figures import AccountFigures, FunctionFigures, VersionFigures
+from midge.observe.invocation_figures import VersionFigures
 from midge.observe.minutes import MinuteRecorder, resource_of, series_of
 
 _COUNTERS = (
@@ -28,6 +29,11 @@ _COUNTERS = (
         "destination_delivery_failures",
     ),
     ("midge_dead_letter_errors_total", "Events that a dead-letter queue did not take.", "dead_letter_errors"),
+    (
+        "midge_recursive_invocations_dropped_total",
+        "Invocations that would have gone on with a recursive loop.",
+        "recursive_invocations_dropped",
+    ),
 )
 
 Gauge = Callable[[], Mapping[str, float]]

@@ -1,8 +1,12 @@
 """What is counted of invocations: metered whole, provisioned by time, and in bounded memory."""
 
+from typing import Any
+
+from harness.metrics import Counted
+
 from midge.clock import VirtualClock
 from midge.model.functions import Code, FunctionId, FunctionVersion, Logging
-from midge.model.usage import Metered, Usage
+from midge.model.usage import FREE_STREAM_BYTES, Metered, Usage
 from midge.observe.invocation_figures import VersionFigures
 from midge.observe.metrics import Metrics
 
@@ -13,9 +17,12 @@ VERSION = FunctionVersion(
 )  # fmt: skip
 
 
-def run(figures: VersionFigures, seconds: float, *, provisioned: bool = False) -> None:
-    assert figures.begin(VERSION.arn) is provisioned
-    figures.end(VERSION.arn, seconds, provisioned=provisioned, error=False, timed_out=False)
+def run(figures: VersionFigures, seconds: float, **more: Any) -> Counted:
+    """One invocation from its beginning to its end."""
+    invocation = Counted(VERSION.arn, **more)
+    figures.begin(invocation)
+    figures.end(invocation, seconds, error=False, timed_out=False)
+    return invocation
 
 
 def test_invocations_are_billed_by_the_millisecond() -> None:
@@ -23,16 +30,15 @@ def test_invocations_are_billed_by_the_millisecond() -> None:
     metrics = Metrics(VirtualClock(7_200.0))
     figures = metrics.version(VERSION)
     run(figures, 0.0101)
-    run(figures, 0.0004)
-    figures.initialised(0.0004, 0.1001, provisioned=False)
+    run(figures, 0.0004, init_seconds=0.1001)
     run(figures, 0.0)
-    figures.streamed(10, 6)
-    figures.streamed(6, 6)
+    run(figures, 0.001, streamed_bytes=FREE_STREAM_BYTES + 4)
+    run(figures, 0.001, streamed_bytes=FREE_STREAM_BYTES)
     metrics.minutes.take()
     assert metrics.minutes.take_usage() == {
         Metered(
             account="1", region="r", function="f", architecture="arm64", memory_mb=256, storage_mb=1024, hour=7_200
-        ): Usage(requests=2, billed_ms=11 + 101, init_ms=100, streamed_bytes=4)
+        ): Usage(requests=4, billed_ms=11 + 101 + 2, init_ms=100, streamed_bytes=4)
     }
 
 
@@ -45,7 +51,7 @@ def test_provisioned_concurrency_is_billed_by_time() -> None:
     clock.advance(400)
     figures.provision(3)
     clock.advance(30)
-    run(figures, 0.5, provisioned=True)
+    assert run(figures, 0.5).provisioned
     figures.provision(0)
     clock.advance(4_000)
     metrics.minutes.take()

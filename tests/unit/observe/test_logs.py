@@ -134,6 +134,29 @@ def test_pieces_of_a_line_read_after_the_answer_stay_together(tmp_path: Path, ou
     assert [line.split(" ")[0] for line in lines[-3:]] == ["END", "REPORT", "after\n"]
 
 
+@pytest.mark.parametrize("before", [b"", b"before\n"])
+def test_pieces_of_a_line_stay_in_their_invocation(tmp_path: Path, before: bytes) -> None:
+    """However soon an invocation follows another, all that is read while it runs stands between its START and END."""
+
+    async def scenario(writer: LogWriter, clock: VirtualClock) -> None:
+        stream = writer.open(GROUP, "s", STYLE)
+        invocation(stream, before)
+        stream.start(2.0, ID)
+        for piece in (b"round", b" ", b"2\n"):
+            stream.output(2.1, piece)
+        stream.end(InvocationEnd(2.5, ID, 0.5))
+
+    with_writer(tmp_path, scenario)
+    first = ["START", *([before.decode()] if before else []), "END", "REPORT"]
+    assert [line.partition(" R")[0] for line in messages(tmp_path, "s")] == [
+        *first,
+        "START",
+        "round 2\n",
+        "END",
+        "REPORT",
+    ]
+
+
 def test_long_lines_are_cut_at_the_size_of_an_event(tmp_path: Path) -> None:
     """A line above the size of an event becomes several; bytes that are no UTF-8 are replaced."""
 
