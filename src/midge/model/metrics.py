@@ -6,8 +6,10 @@ Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatc
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import ceil, log
 
 import msgspec
 
@@ -136,6 +138,15 @@ def summed(parts: Iterable[Statistics]) -> Statistics:
     for part in parts:
         whole.merge(part)
     return whole
+
+
+def statistics_of(values: list[float]) -> Statistics:
+    """What ``Statistics`` makes of values that are not negative, all at once: it is done for every invocation."""
+    if not values:
+        return Statistics()
+    buckets = Counter([_ZERO if value < _SMALLEST else ceil(log(value) / _LOG_GROWTH) for value in values])
+    spread = {place: float(times) for place, times in buckets.items()}
+    return Statistics(float(len(values)), sum(values), min(values), max(values), spread)
 
 
 def counted(ones: int, zeros: int = 0) -> Statistics:

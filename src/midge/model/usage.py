@@ -76,6 +76,13 @@ def billed_ms(duration_seconds: float, init_seconds: float | None) -> int:
     return max(1, -(-microseconds // 1000))
 
 
+def billed_together(durations_seconds: list[float]) -> tuple[int, int]:
+    """How many of them took any time, and what AWS bills for these, each rounded up by itself."""
+    # Once for every invocation: the arithmetic of ``billed_ms`` in one comprehension.
+    billed = [-(-round(seconds * 1e6) // 1000) or 1 for seconds in durations_seconds if seconds]
+    return len(billed), sum(billed)
+
+
 def hour_of(moment: float) -> int:
     """The hour, as the second since 1970 that it begins with."""
     return int(moment // HOUR_SECONDS) * HOUR_SECONDS

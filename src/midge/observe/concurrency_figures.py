@@ -57,7 +57,7 @@ class AccountFigures:
     def fold(self, minutes: MinuteRecorder, minute: int) -> bool:
         place = self._place
         for name, figures in self._functions.items():
-            most = figures.running.take()
+            most = figures.take()
             if most:
                 own = lambda_series(place, "ConcurrentExecutions", "Count", (("FunctionName", name),))
                 minutes.merge([own], minute, seen(most))
@@ -74,13 +74,17 @@ class AccountFigures:
 
 
 class FunctionFigures:
-    """Concurrency of one function."""
+    """Concurrency of one function. ``begin`` and ``end`` are called for every invocation, and call nobody."""
 
-    __slots__ = ("_account", "provisioned", "reserved", "running")
+    __slots__ = ("_account", "most", "now", "provisioned", "reserved", "shared", "total")
 
     def __init__(self, account: AccountFigures) -> None:
         self._account = account
-        self.running = Running()
+        self.now = 0
+        self.most = 0
+        self.total = account.total
+        self.shared = account.unreserved
+        """Where it counts besides; what is reserved counts nowhere else."""
         self.reserved: int | None = None
         self.provisioned = 0
         """Of all its versions."""
@@ -92,22 +96,28 @@ class FunctionFigures:
 
     def reserve(self, count: int | None) -> None:
         """It has so many places of its own from now on, or shares."""
-        shared = self._account.unreserved
-        shared.now += (self.reserved is not None and count is None) * self.running.now
-        shared.now -= (self.reserved is None and count is not None) * self.running.now
+        self.shared.now -= self.now
+        self.shared = self._account.unreserved if count is None else Running()
+        self.shared.now += self.now
         self.reserved = count
 
     def begin(self) -> None:
-        account = self._account
-        account.touch()
-        self.running.begin()
-        account.total.begin()
-        if self.reserved is None:
-            account.unreserved.begin()
+        now = self.now = self.now + 1
+        if now > self.most:
+            self.most = now
+            self._account.touch()
+        total, shared = self.total, self.shared
+        now = total.now = total.now + 1
+        total.most = max(total.most, now)
+        now = shared.now = shared.now + 1
+        shared.most = max(shared.most, now)
 
     def end(self) -> None:
-        account = self._account
-        self.running.end()
-        account.total.end()
-        if self.reserved is None:
-            account.unreserved.end()
+        self.now -= 1
+        self.total.now -= 1
+        self.shared.now -= 1
+
+    def take(self) -> int:
+        """The most, and look anew."""
+        most, self.most = self.most, self.now
+        return most

@@ -6,13 +6,13 @@ Source: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.ht
 from typing import Protocol
 
 from midge.model.functions import FunctionVersion
-from midge.model.metrics import Statistics, counted, seen
-from midge.model.usage import FREE_STREAM_BYTES, PROVISIONED_ROUNDING_MS, Metered, Usage, billed_ms
+from midge.model.metrics import counted, seen, statistics_of
+from midge.model.usage import FREE_STREAM_BYTES, PROVISIONED_ROUNDING_MS, Metered, Usage, billed_ms, billed_together
 from midge.observe.concurrency_figures import FunctionFigures, Running
 from midge.observe.counters import FunctionMetrics
 from midge.observe.minutes import MinuteRecorder, resource_of, series_of
 
-_KEPT = 256
+_KEPT = 512
 """Durations of one target that are kept one by one: folding so many takes a tenth of a millisecond."""
 _COUNT, _MILLISECONDS = "Count", "Milliseconds"
 _NAMES = (
@@ -58,7 +58,7 @@ class TargetFigures:
     """Invocations of one version by one name: the function's, the version's or an alias's."""
 
     __slots__ = (
-        "_minutes", "_pending", "_series", "_version", "durations", "errors", "provisioned", "provisioned_durations", "spilled",
+        "_minutes", "_series", "_version", "durations", "errors", "pending", "provisioned", "provisioned_durations", "spilled",
         "throttles",
     )  # fmt: skip
 
@@ -69,7 +69,7 @@ class TargetFigures:
         self._series = {name: series_of(function, resource, name, unit, executed) for name, unit in _NAMES}
         self._version = version
         self._minutes = minutes
-        self._pending = False
+        self.pending = False
         self.durations: list[float] = []
         self.provisioned_durations: list[float] = []
         self.provisioned = Running()
@@ -79,24 +79,24 @@ class TargetFigures:
 
     def touch(self) -> None:
         """Something is about to be counted."""
-        if not self._pending:
-            self._pending = True
+        if not self.pending:
+            self.pending = True
             self._minutes.touched(self)
-        elif len(self.durations) + len(self.provisioned_durations) >= _KEPT:
-            self.fold(self._minutes, self._minutes.minute)
-            self._pending = True
+
+    def shorten(self) -> None:
+        """Hand over what has been counted, in the middle of a minute."""
+        self.fold(self._minutes, self._minutes.minute)
+        self.pending = True
 
     def fold(self, minutes: MinuteRecorder, minute: int) -> bool:
-        self._pending = False
+        self.pending = False
         on_demand, self.durations = self.durations, []
         provisioned, self.provisioned_durations = self.provisioned_durations, []
         self._version.spent(minute, on_demand, provisioned)
         errors, self.errors = self.errors, 0
         throttles, self.throttles = self.throttles, 0
         spilled, self.spilled = self.spilled, 0
-        spent = Statistics()
-        for seconds in (*on_demand, *provisioned):
-            spent.add(seconds * 1000)
+        spent = statistics_of([seconds * 1000 for seconds in (on_demand + provisioned if provisioned else on_demand)])
         ran = len(on_demand) + len(provisioned)
         figures = [
             ("Invocations", counted(ran)),
@@ -176,7 +176,10 @@ class VersionFigures:
         self._function.end()
         arn = invocation.target.invoked_arn
         figures = self._targets.get(arn) or self._target(arn)
-        figures.touch()
+        if not figures.pending:
+            figures.touch()
+        elif len(figures.durations) >= _KEPT or len(figures.provisioned_durations) >= _KEPT:
+            figures.shorten()
         if invocation.provisioned:
             self._on_provisioned -= 1
             figures.provisioned.end()
@@ -210,11 +213,10 @@ class VersionFigures:
 
     def spent(self, minute: int, on_demand: list[float], provisioned: list[float]) -> None:
         """How long invocations ran, in seconds, that have ended in a minute. Those that never ran took no time at all."""
-        ran = [billed_ms(seconds, None) for seconds in on_demand if seconds]
-        on_provisioned = [billed_ms(seconds, None) for seconds in provisioned if seconds]
-        if ran or on_provisioned:
-            requests = len(ran) + len(on_provisioned)
-            amounts = Usage(requests=requests, billed_ms=sum(ran), provisioned_billed_ms=sum(on_provisioned))
+        requests, ran = billed_together(on_demand)
+        more, on_provisioned = billed_together(provisioned)
+        if requests or more:
+            amounts = Usage(requests=requests + more, billed_ms=ran, provisioned_billed_ms=on_provisioned)
             self._minutes.use(self._metered, minute, amounts)
 
     def _initialised(self, seconds: float, init_seconds: float, *, provisioned: bool) -> None:

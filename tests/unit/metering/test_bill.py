@@ -11,7 +11,7 @@ from midge.cli.bill import price_list
 from midge.config import Prices
 from midge.metering.bill import gb_seconds, make_bill, only, with_settings
 from midge.metering.prices import PriceError, number, tiered, tiers
-from midge.model.usage import Metered, Usage, billed_ms, hour_of
+from midge.model.usage import Metered, Usage, billed_ms, billed_together, hour_of
 
 PRICES = price_list(Prices())
 PLACE = Metered(account="1", region="r", function="f", architecture="x86_64", memory_mb=1536, storage_mb=512)
@@ -147,6 +147,13 @@ def test_a_billed_millisecond_is_a_begun_one(seconds: float, init: float | None)
     exact = (seconds + (init or 0.0)) * 1000
     assert billed >= 1
     assert -0.001 <= billed - exact < 1.001
+
+
+@given(st.lists(st.floats(0, 900), max_size=20))
+def test_billed_together_is_billed_one_by_one(durations: list[float]) -> None:
+    """Each duration is rounded up by itself; one that took no time is not billed."""
+    ran = [seconds for seconds in durations if seconds]
+    assert billed_together(durations) == (len(ran), sum(billed_ms(seconds, None) for seconds in ran))
 
 
 def test_what_is_not_a_price_is_refused() -> None:
