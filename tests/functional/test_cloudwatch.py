@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import subprocess
 import sys
 import urllib.error
@@ -189,3 +190,33 @@ def test_the_virtual_clock_turns_minutes(start_midge: Callable[..., Midge]) -> N
     points = sorted(found["Datapoints"], key=lambda point: point["Timestamp"])
     assert [point["Sum"] for point in points] == [1.0, 2.0]
     assert points[1]["Timestamp"] - points[0]["Timestamp"] >= timedelta(minutes=5)
+
+
+def test_the_bill_is_what_the_reports_say(midge: Midge, deploy: Deploy) -> None:
+    """``midge bill`` beside a running server tells the requests and the billed milliseconds of the REPORT lines."""
+    name = deploy("billed", {"app.py": WORK}, MemorySize=1024)
+    for event in ({}, {"fail": 1}, {}):
+        midge.client().invoke(FunctionName=name, Payload=json.dumps(event))
+    total(midge, "Invocations")  # so that what was counted is on disk before the minute is over
+    events = midge.client("logs").filter_log_events(logGroupName=f"/aws/lambda/{name}", filterPattern="REPORT")[
+        "events"
+    ]
+    billed = [int(re.findall(r"Billed Duration: (\d+) ms", event["message"])[0]) for event in events]
+    argv = [
+        sys.executable,
+        "-m",
+        "midge.cli",
+        "bill",
+        name,
+        "--json",
+        "--data-dir",
+        str(midge.data_dir),
+        "--architecture",
+        "arm64",
+    ]
+    done = subprocess.run(argv, env=clean_environment(), capture_output=True, text=True, timeout=60, check=True)
+    real, other = json.loads(done.stdout)["bills"]
+    (line,) = real["functions"]
+    assert (line["function"], line["requests"], len(billed)) == (name, 3, 3)
+    assert float(line["gbSeconds"]) == pytest.approx(sum(billed) / 1000)
+    assert 0 < float(other["total"]["price"]) < float(real["total"]["price"])

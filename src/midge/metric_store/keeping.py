@@ -8,6 +8,7 @@ from midge.clock import Clock, pause
 from midge.metric_store.files import MetricStore
 from midge.model.limits import Limits
 from midge.model.metrics import Series, Statistics
+from midge.model.usage import Metered, Usage
 from midge.observe.minutes import MinuteRecorder, Minutes
 from midge.store.errors import StoreError
 from midge.tasks import TaskOwner
@@ -26,6 +27,8 @@ class MinuteKeeper:
         self._tasks = TaskOwner(self._failed)
         self._writing = asyncio.Lock()
         self._pending: dict[tuple[Series, int], Statistics] = {}
+        self._usage: dict[Metered, Usage] = {}
+        """By the hour and by what there are functions: it needs no limit of its own."""
         self.dropped = 0
         """Minutes of series that were lost, because the disk failed or there was no room for their series."""
 
@@ -45,14 +48,16 @@ class MinuteKeeper:
         """Have everything on disk that has been counted so far. Raises StoreError."""
         async with self._writing:
             self._gather(self._recorder.take())
+            for metered, amounts in self._recorder.take_usage().items():
+                self._usage.setdefault(metered, Usage()).add(amounts)
             pending, self._pending = self._pending, {}
-            if not pending:
+            usage, self._usage = self._usage, {}
+            if not pending and not usage:
                 return
             try:
-                left_out = await self._store.add(pending)
+                left_out = await self._store.add(pending, usage)
             except BaseException:
-                late, self._pending = self._pending, pending
-                self._gather(late)
+                self._pending, self._usage = pending, usage
                 raise
         if left_out:
             self._drop(left_out, "there are too many metrics")

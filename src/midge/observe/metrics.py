@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 
 from midge.clock import Clock
 from midge.model.functions import FunctionId, FunctionVersion
+from midge.observe.concurrency_figures import AccountFigures, FunctionFigures
 from midge.observe.counters import DURATION_BOUNDS_SECONDS, FunctionMetrics
-from midge.observe.invocation_figures import AccountFigures, FunctionFigures, VersionFigures
+from midge.observe.invocation_figures import VersionFigures
 from midge.observe.minutes import MinuteRecorder, resource_of, series_of
 
 _COUNTERS = (
