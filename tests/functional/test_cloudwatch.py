@@ -130,6 +130,8 @@ def test_requests_at_function_urls_are_counted(midge: Midge, deploy: Deploy) -> 
     names = ("UrlRequestCount", "Url4xxCount", "Url5xxCount")
     assert [total(midge, metric, function) for metric in names] == [4.0, 1.0, 2.0]
     assert total(midge, "UrlRequestLatency", function) > 0
+    with urllib.request.urlopen(f"{midge.endpoint}/_midge/metrics", timeout=30) as answer:
+        assert f'midge_url_5xx_total{{function="{name}"}} 2\n' in answer.read().decode()
     told = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text("utf-8")
     listed = midge.client("cloudwatch").list_metrics(Namespace="AWS/Lambda")["Metrics"]
     assert {metric["MetricName"] for metric in listed if f"`{metric['MetricName']}`" not in told} == set()

@@ -26,6 +26,7 @@ class MinuteKeeper:
         self._limits = limits
         self._tasks = TaskOwner(self._failed)
         self._writing = asyncio.Lock()
+        self._due = False
         self._pending: dict[tuple[Series, int], Statistics] = {}
         self._usage: dict[Metered, Usage] = {}
         """By the hour and by what there are functions: it needs no limit of its own."""
@@ -78,7 +79,15 @@ class MinuteKeeper:
         self.dropped += count
 
     def _write_later(self) -> None:
-        self._tasks.start(self._try_to_flush())
+        """One attempt waits at most, however many minutes pass on a clock that is turned: it takes all that there is."""
+        if not self._due:
+            self._due = True
+            self._tasks.start(self._write_due())
+
+    async def _write_due(self) -> None:
+        async with self._writing:
+            self._due = False
+        await self._try_to_flush()
 
     async def _try_to_flush(self) -> None:
         try:

@@ -48,6 +48,11 @@ class AccountFigures:
             found = self._functions[name] = FunctionFigures(self)
         return found
 
+    @property
+    def claimed(self) -> int:
+        """Places that functions have whether they run or not."""
+        return sum(figures.claimed for figures in self._functions.values())
+
     def touch(self) -> None:
         """Something is about to begin."""
         if not self._pending:
@@ -61,12 +66,11 @@ class AccountFigures:
             if most:
                 own = lambda_series(place, "ConcurrentExecutions", "Count", (("FunctionName", name),))
                 minutes.merge([own], minute, seen(most))
-        claimed = sum(figures.claimed for figures in self._functions.values())
         unreserved = self.unreserved.take()
         for name, value in (
             ("ConcurrentExecutions", self.total.take()),
             ("UnreservedConcurrentExecutions", unreserved),
-            ("ClaimedAccountConcurrency", unreserved + claimed),
+            ("ClaimedAccountConcurrency", unreserved + self.claimed),
         ):
             minutes.merge([lambda_series(place, name, "Count", ())], minute, seen(value))
         self._pending = self.total.now > 0

@@ -157,6 +157,7 @@ class VersionFigures:
             figures.touch()
             if self._on_provisioned >= self.provisioned:
                 figures.spilled += 1
+                self.counters.spillover_invocations += 1
                 return
             self._on_provisioned += 1
             figures.provisioned.begin()
@@ -184,6 +185,7 @@ class VersionFigures:
             self._on_provisioned -= 1
             figures.provisioned.end()
             figures.provisioned_durations.append(seconds)
+            self.counters.provisioned_invocations += 1
         else:
             figures.durations.append(seconds)
         if invocation.init_seconds is not None:
