@@ -100,7 +100,7 @@ class World:
         self.sandbox = sandbox or FakeSandbox()
         self.logs = OrderedLogs(LogFiles(self.log_root, self.limits), self.clock, self.limits)
         self.stream_names = self.logs.names
-        self.metrics = Metrics(self.clock.monotonic)
+        self.metrics = Metrics(self.clock)
         self.ids = RequestIds()
         self.credentials = Credentials(b"k" * 32, {"AKID": "secret"})
         self.failures: list[BaseException] = []

@@ -82,7 +82,7 @@ def open_execution(
     catalogue = ImagedCatalogue(found, imaged)
     sandbox = _sandbox(config, catalogue, listeners, isolated=isolated)
     stack.push_async_callback(sandbox.close)
-    metrics, ids = Metrics(clock.monotonic), RequestIds()
+    metrics, ids = Metrics(clock), RequestIds()
     credentials = Credentials(kept.secret, config.aws.secrets)
     platform = Platform(
         sandbox=sandbox,

@@ -127,6 +127,7 @@ class Dispatcher:
         finally:
             lane.coming -= 1
         self._metrics.function(event.function.name).async_events_received += 1
+        self._metrics.event(event.function, event.qualifier, "AsyncEventsReceived")
         if held:
             lane.add(event)
         else:
@@ -173,6 +174,7 @@ class Dispatcher:
         if retry.expired(event.accepted_seconds, self._clock.now(), config.rules):
             await self._end(event, config, Ending(condition=retry.EVENT_AGE_EXCEEDED, invocations=event.attempts))
             return False
+        age_seconds = self._clock.now() - event.accepted_seconds
         led_here = event.trace_id.encode("latin-1") or self._ids.trace_id(self._clock.now())
         trace_id, goes_on = self._loops.follow(led_here, lineage.mark(event.function.arn))
         if goes_on and await self._loops.ends(event.function):
@@ -180,6 +182,7 @@ class Dispatcher:
             return False
         result = await self._invoke(event, trace_id)
         if isinstance(result, Outcome):
+            self._metrics.event(event.function, event.qualifier, "AsyncEventAge", age_seconds * 1000, "Milliseconds")
             attempt = Attempt.SUCCEEDED if result.function_error is None else Attempt.FUNCTION_FAILED
             await self._decide(lane, event, config, attempt, result)
             return True
@@ -249,6 +252,7 @@ class Dispatcher:
             reported = await self._reports.send(event, ending, destination, self.accept)
         if not succeeded and not reported:
             self._metrics.function(event.function.name).async_events_dropped += 1
+            self._metrics.event(event.function, event.qualifier, "AsyncEventsDropped")
         await self._queue.remove(event)
         self._count -= 1
 

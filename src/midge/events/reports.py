@@ -67,7 +67,9 @@ class Reports:
         if destination is not None:
             body = self._record(event, ending)
             delivered = await self._deliver(destination, self._message(event, ending, body), accept)
-            metrics.destination_delivery_failures += not delivered
+            if not delivered:
+                metrics.destination_delivery_failures += 1
+                self._metrics.event(event.function, event.qualifier, "DestinationDeliveryFailures")
             taken = delivered
         if ending.condition != SUCCESS:
             target = await self._dead_letter_targets(event.function, event.qualifier)
@@ -76,7 +78,9 @@ class Reports:
                 attributes = records.dead_letter_attributes(event, response, ending.condition)
                 letter = self._message(event, ending, event.payload, attributes)
                 delivered = await self._deliver(target, letter, accept)
-                metrics.dead_letter_errors += not delivered
+                if not delivered:
+                    metrics.dead_letter_errors += 1
+                    self._metrics.event(event.function, event.qualifier, "DeadLetterErrors")
                 taken = taken or delivered
         return taken
 

@@ -23,6 +23,7 @@ from midge.invoke import lineage
 from midge.invoke.outcome import Outcome
 from midge.model.errors import ServiceError
 from midge.model.function_urls import FunctionUrl
+from midge.model.functions import FunctionId
 from midge.store.errors import StoreError
 from midge.tasks import TaskOwner
 from midge.wire.messages import Request, Response
@@ -55,6 +56,8 @@ class UrlAccess:
     directory: UrlDirectory
     verify: Callable[[Request, float], Signer]
     domain: str = "localhost"
+    count: Callable[[FunctionId, str | None, int, float], None] = lambda function, alias, status, seconds: None  # noqa: ARG005
+    """Told of each answer: the function and the alias, the status, how many seconds it took."""
 
 
 class _Visit:
@@ -71,13 +74,20 @@ class _Visit:
         self.request = exchange.as_request()
         self.url = url
         self.target = target
+        self._begun = site.monotonic()
+
+    def count(self, status: int) -> None:
+        """It is being answered with ``status``."""
+        self._site.count(self.url, status, self._site.monotonic() - self._begun)
 
     def whole(self, answer: UrlAnswer) -> None:
         """Write a whole answer, unless the client has gone."""
+        self.count(answer.status)
         self._site.write(self.connection, self.exchange, self._with_cors(answer))
 
     def head(self, answer: UrlAnswer, *, chunked: bool) -> tuple[bytes, bool]:
         """The head of an answer whose body follows, and whether one may follow."""
+        self.count(answer.status)
         framing = b"Transfer-Encoding: chunked" if chunked else b""
         return self._site.head(self.exchange, self._with_cors(answer), framing)
 
@@ -119,6 +129,11 @@ class FunctionUrls:
         self._access = access
         self._renderer = renderer
         self._tasks = tasks
+        self.monotonic = answerers.clock.monotonic
+
+    def count(self, url: FunctionUrl, status: int, seconds: float) -> None:
+        """A request has been answered, after so many seconds."""
+        self._access.count(url.function, url.alias, status, seconds)
 
     def begin(self, connection: "AwsEndpoint", exchange: Exchange) -> None:
         """Begin the answer; what has not been called before is looked up first."""
@@ -161,6 +176,7 @@ class FunctionUrls:
         visit = _Visit(self, connection, exchange, url, place.target)
         if url.cors and cors.is_preflight(visit.request.method, visit.request.headers):
             headers = cors.preflight_headers(url.cors, visit.request.headers)
+            visit.count(200)
             self.write(connection, exchange, UrlAnswer(headers=headers))
             return
         try:

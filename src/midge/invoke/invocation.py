@@ -75,6 +75,8 @@ class Invocation(msgspec.Struct):
     """Whether nobody waits for its response: AWS's rate of requests is for those that somebody waits for."""
     streamed: StreamedResponse | None = None
     """What ``sink`` is being given."""
+    provisioned: bool = False
+    """It has one of the places that are provisioned for its version."""
 
     def stream(
         self, source: StreamSource, content_type: bytes, clock: Clock, limits: Limits

@@ -46,7 +46,7 @@ class EnvironmentPool:
         self.task_root = task_root
         self.layers_root = layers_root
         self._concurrency = platform.concurrency.version(version.function)
-        self._metrics = platform.metrics.function(version.function.name)
+        self._metrics = platform.metrics.version(version)
         self._room = platform.memory
         self.claims: EnvironmentClaims[ExecutionEnvironment] = EnvironmentClaims(self._room, version.memory_size_mb)
         self._environments = self.claims.held_mb
@@ -74,17 +74,18 @@ class EnvironmentPool:
         idle = self._idle
         needs_environment = not idle and self._missing() >= 0
         if needs_environment and (refused := self._room.refusal(self.version.memory_size_mb)) is not None:
-            self._metrics.throttles += 1
+            self._metrics.throttled(invocation.target.invoked_arn)
             raise refused
         now = self._monotonic()
         throttle = self._concurrency.acquire(
             now, needs_environment=needs_environment, synchronous=not invocation.asynchronous
         )
         if throttle is not None:
-            self._metrics.throttles += 1
+            self._metrics.throttled(invocation.target.invoked_arn)
             raise outcomes.throttled(throttle.reason, throttle.retry_after_seconds)
         if self.usage.learns and self._concurrency.in_flight == 1:
             self.usage.begins(now)
+        invocation.provisioned = self._metrics.begin(invocation.target.invoked_arn)
         if idle and (not self._shrunk or self.claims.grow(idle[-1])):
             idle.pop().run(invocation)
         else:
@@ -109,6 +110,7 @@ class EnvironmentPool:
         self._withdraw([*self._asks, *self._other_asks])
         for invocation in waiting:
             self._concurrency.release()
+            self._metrics.abandon(invocation.target.invoked_arn, provisioned=invocation.provisioned)
             invocation.done(outcomes.service_failure("The execution environment was shut down."))
         for environment in list(self._environments):
             environment.stop()
@@ -133,6 +135,7 @@ class EnvironmentPool:
     def _keep_initialised(self, count: int) -> None:
         self._provisioned = count
         self._concurrency.provision(count)
+        self._metrics.provision(count)
         self._init_failed = False
         if self._retry is not None:
             self._retry.cancel()
@@ -253,16 +256,11 @@ class EnvironmentPool:
         return invocation
 
     def invocation_ended(self, invocation: Invocation, seconds: float, *, error: bool, timed_out: bool) -> None:
-        del invocation
         self._concurrency.release()
         if self.usage.learns and not self._concurrency.in_flight:
             self.usage.ended(self._monotonic())
-        metrics = self._metrics
-        metrics.ran(seconds)
-        if error:
-            metrics.errors += 1
-            if timed_out:
-                metrics.timeouts += 1
+        arn, provisioned = invocation.target.invoked_arn, invocation.provisioned
+        self._metrics.end(arn, seconds, provisioned=provisioned, error=error, timed_out=timed_out)
 
     # scaling
 
@@ -330,7 +328,8 @@ class EnvironmentPool:
         invocation = bound or self.give_up()
         if invocation is not None:
             self._concurrency.release()
-            self._metrics.throttles += 1
+            self._metrics.abandon(invocation.target.invoked_arn, provisioned=invocation.provisioned)
+            self._metrics.throttled(invocation.target.invoked_arn)
             invocation.done(error)
         self._settle()
 
@@ -385,7 +384,7 @@ class EnvironmentPool:
         if bound is None:
             self._starting += 1
             if self._waiting and not provisioned:
-                self._metrics.cold_starts += 1
+                self._metrics.counters.cold_starts += 1
                 self._concurrency.grew(self._monotonic())
         self._platform.tasks.start(environment.start())
 

@@ -55,11 +55,7 @@ class EnvironmentPools:
 
             return self._make(version, task_root, layers_root, emptied)
 
-        metrics = self._platform.metrics.function(version.function.name)
-
-        def throttled() -> None:
-            metrics.throttles += 1
-
+        throttled = self._platform.metrics.version(version).throttled
         most = self._platform.limits.tenant_environments
         pools = TenantPools(make_one, most, self._tenants.discard, throttled)
         self._tenants.add(pools)
@@ -81,6 +77,7 @@ class EnvironmentPools:
     def reserve(self, function: FunctionId, count: int | None) -> None:
         """Give all pools of a function together ``count`` places of their own, or None to let them share again."""
         self._platform.concurrency.reserve(function, count)
+        self._platform.metrics.reserve(function, count)
 
     def expect(self, version: FunctionVersion, task_root: Path) -> None:
         """Prepare for invocations of ``version``, whose package is there now."""

@@ -37,6 +37,7 @@ class RecursiveLoops:
             return False
         _log.warning("a recursive loop was stopped", function=function.arn)
         self._metrics.function(function.name).recursive_invocations_dropped += 1
+        self._metrics.event(function, None, "RecursiveInvocationsDropped")
         return True
 
 

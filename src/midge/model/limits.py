@@ -263,6 +263,37 @@ class Limits:
     log_blocks_remembered: int = 200_000
     """How much of what is known of log files stays in memory; the rest is looked up again."""
 
+    # metrics
+    metric_minute_days: int = 15
+    """How long metrics are kept by the minute; from then on by five minutes."""
+    metric_five_minutes_days: int = 63
+    """How long by five minutes; from then on by the hour."""
+    metric_hour_days: int = 455
+    metric_points: int = 4_000_000
+    """Of all metrics together, 100 bytes each; the oldest are deleted for further ones."""
+    metric_series: int = 100_000
+    """Metrics, each with all its dimensions; further ones are refused to PutMetricData, and not kept of Lambda's."""
+    metric_pending: int = 200_000
+    """Minutes of metrics in memory while the disk fails; beyond it they are dropped, counted and logged."""
+    metric_tidy_seconds: float = 3_600.0
+    """How often metrics that have grown old are joined or deleted."""
+    metric_queries: int = 500
+    """In one GetMetricData."""
+    metric_data_points: int = 100_800
+    """In one answer of GetMetricData."""
+    metric_statistics_points: int = 1_440
+    """In the answer of GetMetricStatistics."""
+    metric_list_items: int = 500
+    """In one answer of ListMetrics."""
+    metric_read_points: int = 2_000_000
+    """Stored points that one request may have read."""
+    metric_data: int = 1_000
+    """Metrics in one PutMetricData."""
+    metric_values: int = 150
+    """Values of one of them."""
+    metric_body_bytes: int = 1 * MIB
+    """The body of one PutMetricData, decompressed."""
+
     runtime_install_seconds: float = 1_800.0
     """For each step of ``midge runtimes add``: a package client that fetches an interpreter."""
 

@@ -5,54 +5,13 @@ their names.
 """
 
 import resource
-from bisect import bisect_left
 from collections.abc import Callable, Mapping
 
-DURATION_BOUNDS_SECONDS = (
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0,
-)  # fmt: skip
-
-
-class FunctionMetrics:
-    """The counters of one function."""
-
-    __slots__ = (
-        "async_event_age_seconds",
-        "async_events_dropped",
-        "async_events_received",
-        "cold_starts",
-        "dead_letter_errors",
-        "destination_delivery_failures",
-        "duration_buckets",
-        "duration_seconds",
-        "errors",
-        "invocations",
-        "recursive_invocations_dropped",
-        "throttles",
-        "timeouts",
-    )
-
-    def __init__(self) -> None:
-        self.invocations = 0
-        self.errors = 0
-        self.timeouts = 0
-        self.throttles = 0
-        self.cold_starts = 0
-        self.async_events_received = 0
-        self.async_events_dropped = 0
-        self.async_event_age_seconds = 0.0
-        self.destination_delivery_failures = 0
-        self.dead_letter_errors = 0
-        self.recursive_invocations_dropped = 0
-        self.duration_seconds = 0.0
-        self.duration_buckets = [0] * (len(DURATION_BOUNDS_SECONDS) + 1)
-
-    def ran(self, seconds: float) -> None:
-        """An invocation has ended after ``seconds``."""
-        self.invocations += 1
-        self.duration_seconds += seconds
-        self.duration_buckets[bisect_left(DURATION_BOUNDS_SECONDS, seconds)] += 1
-
+from midge.clock import Clock
+from midge.model.functions import FunctionId, FunctionVersion
+from midge.observe.counters import DURATION_BOUNDS_SECONDS, FunctionMetrics
+from midge.observe.invocation_figures import AccountFigures, FunctionFigures, VersionFigures
+from midge.observe.minutes import MinuteRecorder, resource_of, series_of
 
 _COUNTERS = (
     ("midge_invocations_total", "Invocations that ran.", "invocations"),
@@ -83,9 +42,12 @@ Gauge = Callable[[], Mapping[str, float]]
 class Metrics:
     """Every figure of the process."""
 
-    def __init__(self, monotonic: Callable[[], float]) -> None:
-        self._monotonic = monotonic
-        self._started = monotonic()
+    def __init__(self, clock: Clock) -> None:
+        self._monotonic = clock.monotonic
+        self._started = clock.monotonic()
+        self.minutes = MinuteRecorder(clock)
+        """The same, and more, as CloudWatch has it."""
+        self._accounts: dict[tuple[str, str], AccountFigures] = {}
         self._functions: dict[str, FunctionMetrics] = {}
         self._gauges: list[tuple[str, str, str, Gauge]] = []
 
@@ -95,6 +57,29 @@ class Metrics:
         if found is None:
             found = self._functions[name] = FunctionMetrics()
         return found
+
+    def version(self, version: FunctionVersion) -> VersionFigures:
+        """What is counted of one version's invocations."""
+        return VersionFigures(
+            version, self.minutes, self._concurrency(version.function), self.function(version.function.name)
+        )
+
+    def reserve(self, function: FunctionId, count: int | None) -> None:
+        """A function has so many places of its own from now on, or shares."""
+        self._concurrency(function).reserve(count)
+
+    def event(
+        self, function: FunctionId, qualifier: str | None, name: str, value: float = 1.0, unit: str = "Count"
+    ) -> None:
+        """Count something that happens less often than invocations, under CloudWatch's name for it."""
+        self.minutes.add(series_of(function, resource_of(function, qualifier), name, unit), value)
+
+    def _concurrency(self, function: FunctionId) -> FunctionFigures:
+        place = (function.account, function.region)
+        account = self._accounts.get(place)
+        if account is None:
+            account = self._accounts[place] = AccountFigures(self.minutes, *place)
+        return account.function(function.name)
 
     def add(self, name: str, description: str, read: Gauge, *, kind: str = "gauge") -> None:
         """A figure that is read when the text is asked for; ``kind`` is gauge or counter."""
