@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import cold, events, functions, machine, memory, report, scale, stream, warm
+from benchmarks import cold, events, functions, keepalive, machine, memory, report, scale, stream, warm
 from benchmarks.report import Row
 from benchmarks.setting import Setting
 
@@ -22,6 +22,7 @@ MEASURES: dict[str, Callable[[Setting], list[Row]]] = {
     "memory": memory.per_environment,
     "idle": memory.at_rest,
     "scale": scale.scale,
+    "keepalive": keepalive.keepalive,
     "first-byte": stream.first_byte,
     "streamed": stream.many_bytes,
     "peer-warm": warm.peer,

@@ -38,6 +38,9 @@ SECTIONS = {
     "`process` does not isolate, `auto` takes namespaces where they are to be had.",
     "python": "midge's own Python runtime. `preload` is imported once, before environments are forked; `transport` is how "
     "AWS's runtime client speaks to the Runtime API: `pipelined` (midge's module, faster) or `stock` (AWS's native one).",
+    "environments": "How long execution environments are kept when nobody calls. `keep_alive`: with `fixed` for "
+    "`idle_environment_seconds`; with `histogram` each function version's idle times are learnt, and its environments are "
+    "ended, made anew shortly before the next invocation is to be expected, and kept until it is not any more.",
     "toolchains": "Where the interpreters of runtimes are looked for besides PATH and the usual places. `search` lists "
     "directories as an interpreter is installed in, with `bin/python3.13`, `bin/node`, `bin/java` or `dotnet` in them; "
     "`directory` is where `midge runtimes add` installs, by default `toolchains` in the data directory.",

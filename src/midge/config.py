@@ -59,6 +59,12 @@ class Sandbox(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     kind: Literal["auto", "namespaces", "process"] = "auto"
 
 
+class Environments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long execution environments are kept."""
+
+    keep_alive: Literal["fixed", "histogram"] = "fixed"
+
+
 class Python(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Midge's own Python runtime."""
 
@@ -109,6 +115,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     server: Server = msgspec.field(default_factory=Server)
     aws: Aws = msgspec.field(default_factory=Aws)
     sandbox: Sandbox = msgspec.field(default_factory=Sandbox)
+    environments: Environments = msgspec.field(default_factory=Environments)
     python: Python = msgspec.field(default_factory=Python)
     toolchains: Toolchains = msgspec.field(default_factory=Toolchains)
     images: Images = msgspec.field(default_factory=Images)

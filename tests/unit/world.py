@@ -10,6 +10,7 @@ from midge.auth.credentials import Credentials
 from midge.clock import VirtualClock
 from midge.invoke.concurrency import ConcurrencyBook
 from midge.invoke.invocation import Invocation, Target
+from midge.invoke.keep_alive import keep_alive_rule
 from midge.invoke.outcome import Outcome
 from midge.invoke.platform import Platform
 from midge.invoke.pools import EnvironmentPools
@@ -86,7 +87,13 @@ class OrderedLogs(LogWriter):
 class World:
     """Everything below the API, with one function version in it unless told otherwise."""
 
-    def __init__(self, data: Path, sandbox: FakeSandbox | None = None, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        data: Path,
+        sandbox: FakeSandbox | None = None,
+        limits: Limits | None = None,
+        keep_alive: str = "fixed",
+    ) -> None:
         self.clock = VirtualClock()
         self.limits = limits or Limits()
         self.log_root = data / "logs"
@@ -105,6 +112,7 @@ class World:
             metrics=self.metrics,
             concurrency=ConcurrencyBook(self.limits),
             memory=MemoryRoom(self.clock, self.limits, self.limits.functions_memory_mb),
+            keep_alive=keep_alive_rule(keep_alive, self.limits),
             ids=self.ids,
             tasks=TaskOwner(self.failures.append),
             session_secret=self.credentials.session_secret,
@@ -195,11 +203,12 @@ def in_world(
     scenario: Callable[[World], Awaitable[None]],
     sandbox: FakeSandbox | None = None,
     limits: Limits | None = None,
+    keep_alive: str = "fixed",
 ) -> None:
     """Run ``scenario`` in a world of its own and close it."""
 
     async def main() -> None:
-        world = World(data, sandbox, limits)
+        world = World(data, sandbox, limits, keep_alive)
         try:
             await scenario(world)
         finally:

@@ -17,6 +17,7 @@ from midge.http.listener import Listener
 from midge.images.images import Images
 from midge.invoke.concurrency import ConcurrencyBook
 from midge.invoke.environment import Platform
+from midge.invoke.keep_alive import keep_alive_rule
 from midge.invoke.pools import EnvironmentPools
 from midge.invoke.recursion import RecursiveLoops
 from midge.invoke.request_ids import RequestIds
@@ -90,6 +91,7 @@ def open_execution(
         logs=kept.logs,
         metrics=metrics,
         concurrency=ConcurrencyBook(config.limits),
+        keep_alive=keep_alive_rule(config.environments.keep_alive, config.limits),
         memory=MemoryRoom(clock, config.limits, memory_for_functions_mb(config.limits)),
         ids=ids,
         tasks=TaskOwner(partial(failed, "an environment could not be started")),

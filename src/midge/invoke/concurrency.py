@@ -113,11 +113,11 @@ class FunctionConcurrency:
 class VersionConcurrency:
     """Invocations of one function version in flight; those it has provisioned have places already."""
 
-    __slots__ = ("_function", "_in_flight", "_provisioned")
+    __slots__ = ("_function", "_provisioned", "in_flight")
 
     def __init__(self, function: FunctionConcurrency) -> None:
         self._function = function
-        self._in_flight = 0
+        self.in_flight = 0
         self._provisioned = 0
 
     def acquire(self, now: float, *, needs_environment: bool, synchronous: bool = True) -> Throttle | None:
@@ -125,10 +125,10 @@ class VersionConcurrency:
         function = self._function
         if needs_environment and (refused := function.growth_refusal(now)) is not None:
             return refused
-        needs_place = self._in_flight >= self._provisioned
+        needs_place = self.in_flight >= self._provisioned
         refused = function.refusal(now, needs_place=needs_place, synchronous=synchronous)
         if refused is None:
-            self._in_flight += 1
+            self.in_flight += 1
             function.in_flight += 1
             if needs_place:
                 function.take(1)
@@ -136,18 +136,18 @@ class VersionConcurrency:
 
     def release(self) -> None:
         """One has ended. Raises ValueError if none was in flight."""
-        if self._in_flight <= 0:
+        if self.in_flight <= 0:
             raise ValueError("released a place that was not taken")
-        if self._in_flight > self._provisioned:
+        if self.in_flight > self._provisioned:
             self._function.take(-1)
-        self._in_flight -= 1
+        self.in_flight -= 1
         self._function.in_flight -= 1
 
     def provision(self, count: int) -> None:
         """From now on take at least ``count`` places, whatever is in flight."""
-        before = max(self._in_flight, self._provisioned)
+        before = max(self.in_flight, self._provisioned)
         self._provisioned = count
-        self._function.take(max(self._in_flight, count) - before)
+        self._function.take(max(self.in_flight, count) - before)
 
     def grew(self, now: float) -> None:
         """An environment is being made for an invocation at ``now``."""

@@ -17,6 +17,7 @@ from midge.invoke import outcome as outcomes
 from midge.invoke.claims import EnvironmentClaims
 from midge.invoke.environment import ExecutionEnvironment
 from midge.invoke.invocation import Invocation
+from midge.invoke.keep_alive import Usage
 from midge.invoke.lifecycle import EnvironmentState
 from midge.invoke.memory import Ask
 from midge.invoke.platform import Platform
@@ -64,6 +65,7 @@ class EnvironmentPool:
         self._provisioned = 0
         self._init_failed = False
         self._retry: Timer | None = None
+        self.usage = Usage(platform.keep_alive())
 
     # for callers
 
@@ -71,17 +73,18 @@ class EnvironmentPool:
         """Run ``invocation`` now, or when an environment is free. Raises ServiceError when no place is left."""
         idle = self._idle
         needs_environment = not idle and self._missing() >= 0
-        if needs_environment and not self._room.budget.fits(self.version.memory_size_mb):
-            refused = self._room.refusal(self.version.memory_size_mb)
-            if refused is not None:
-                self._metrics.throttled(invocation)
-                raise refused
+        if needs_environment and (refused := self._room.refusal(self.version.memory_size_mb)) is not None:
+            self._metrics.throttled(invocation)
+            raise refused
+        now = self._monotonic()
         throttle = self._concurrency.acquire(
-            self._monotonic(), needs_environment=needs_environment, synchronous=not invocation.asynchronous
+            now, needs_environment=needs_environment, synchronous=not invocation.asynchronous
         )
         if throttle is not None:
             self._metrics.throttled(invocation)
             raise outcomes.throttled(throttle.reason, throttle.retry_after_seconds)
+        if self.usage.learns and self._concurrency.in_flight == 1:
+            self.usage.begins(now)
         self._metrics.begin(invocation)
         if idle and (not self._shrunk or self.claims.grow(idle[-1])):
             idle.pop().run(invocation)
@@ -118,6 +121,11 @@ class EnvironmentPool:
         spare = max(0, self._alive() - self._provisioned)
         for environment in [e for e in self._idle if e.last_used < unused_since][:spare]:
             environment.stop()
+
+    def pre_warm(self) -> None:
+        """Have an environment wait for whoever comes, if there is none and there is room."""
+        if not (self._draining or self._alive()) and self._room.budget.hold(self.version.memory_size_mb):
+            self._start_environment()
 
     def provision(self, count: int) -> None:
         """Keep at least ``count`` environments initialised from now on."""
@@ -162,16 +170,6 @@ class EnvironmentPool:
     def states(self) -> list[EnvironmentState]:
         """The state of every environment there is."""
         return [environment.state for environment in self._environments]
-
-    @property
-    def lingering(self) -> bool:
-        """Whether extensions of some of its environments are being given time to end."""
-        return any(environment.lingering for environment in self._environments)
-
-    @property
-    def frozen(self) -> int:
-        """Environments that stand still until their next event."""
-        return sum(environment.frozen for environment in self._environments)
 
     @property
     def idle(self) -> int:
@@ -259,6 +257,8 @@ class EnvironmentPool:
 
     def invocation_ended(self, invocation: Invocation, seconds: float, *, error: bool, timed_out: bool) -> None:
         self._concurrency.release()
+        if self.usage.learns and not self._concurrency.in_flight:
+            self.usage.ended(self._monotonic())
         self._metrics.end(invocation, seconds, error=error, timed_out=timed_out)
 
     # scaling
@@ -381,7 +381,7 @@ class EnvironmentPool:
         self.claims.add(environment)
         if bound is None:
             self._starting += 1
-            if not provisioned:
+            if self._waiting and not provisioned:
                 self._metrics.counters.cold_starts += 1
                 self._concurrency.grew(self._monotonic())
         self._platform.tasks.start(environment.start())

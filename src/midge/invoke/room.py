@@ -46,7 +46,9 @@ class MemoryRoom:
         """How many have waited in vain, or might not wait."""
 
     def refusal(self, size_mb: int) -> ServiceError | None:
-        """Why nobody may even wait for so much; None if one may."""
+        """Why nobody may even wait for so much; None if one may, or need not."""
+        if self.budget.fits(size_mb):
+            return None
         if not self.budget.could_fit(size_mb):
             self.refused += 1
             return service_failure(

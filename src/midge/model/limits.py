@@ -185,6 +185,14 @@ class Limits:
     memory_waiting: int = 1_000
     """Environments that are waited for so, of all functions."""
     idle_environment_seconds: float = 600.0
+    """How long an idle environment is kept where nothing else has been learnt."""
+    keep_alive_bin_seconds: float = 60.0
+    keep_alive_bins: int = 240
+    """What the histogram of a function's idle times is made of: minutes, four hours."""
+    keep_alive_least_samples: int = 10
+    """Idle times before anything is learnt from them."""
+    keep_alive_least_spread: float = 2.0
+    """The coefficient of variation of the bins below which idle times are spread too evenly to learn from."""
     provisioned_retry_seconds: float = 60.0
     """How long provisioned environments wait for another attempt after one could not be initialised."""
     environment_start_seconds: float = 15.0
