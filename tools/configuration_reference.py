@@ -53,7 +53,11 @@ SECTIONS = {
     "`docker login` and `skopeo login` write it; of its forms only `auths` is read. It is read once, at start; what is in it "
     "goes to the registry that it is for and to its token service, and never into a log.",
     "limits": "AWS's quotas by their documented values, and midge's own bounds. "
-    "Sizes are in bytes and times in seconds where the name says so.",
+    "Sizes are in bytes and times in seconds where the name says so. AWS's rates are in force as its others are: ten "
+    "synchronous requests a second for each concurrent execution of the account, or that a function has reserved; "
+    "`requests_per_second_per_concurrency = 0` switches that off, for load tests say, and `scaling_environments = 0` the rate "
+    "at which functions grow. Environments together have `functions_memory_mb`, or `functions_memory_share` of what the "
+    "machine has available when midge starts.",
 }
 
 
