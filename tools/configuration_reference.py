@@ -52,6 +52,9 @@ SECTIONS = {
     "may lie (`oci:/directory:tag`, `oci-archive:/file:tag`, `docker-archive:/file:name:tag`). `auth_file` is a file as "
     "`docker login` and `skopeo login` write it; of its forms only `auths` is read. It is read once, at start; what is in it "
     "goes to the registry that it is for and to its token service, and never into a log.",
+    "prices": "What `midge bill` reckons with: decimals in text, for a million requests, a GB-second and a GB. Tiers are "
+    "written as `UNITS:PRICE`, for so many GB-seconds of a month, the last one as `PRICE` alone; in a variable, with commas. "
+    "`source` says where the prices are from, and is printed on every bill.",
     "limits": "AWS's quotas by their documented values, and midge's own bounds. "
     "Sizes are in bytes and times in seconds where the name says so. AWS's rates are in force as its others are: ten "
     "synchronous requests a second for each concurrent execution of the account, or that a function has reserved; "

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import subprocess
 import sys
 import urllib.error
@@ -129,6 +130,8 @@ def test_requests_at_function_urls_are_counted(midge: Midge, deploy: Deploy) -> 
     names = ("UrlRequestCount", "Url4xxCount", "Url5xxCount")
     assert [total(midge, metric, function) for metric in names] == [4.0, 1.0, 2.0]
     assert total(midge, "UrlRequestLatency", function) > 0
+    with urllib.request.urlopen(f"{midge.endpoint}/_midge/metrics", timeout=30) as answer:
+        assert f'midge_url_5xx_total{{function="{name}"}} 2\n' in answer.read().decode()
     told = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text("utf-8")
     listed = midge.client("cloudwatch").list_metrics(Namespace="AWS/Lambda")["Metrics"]
     assert {metric["MetricName"] for metric in listed if f"`{metric['MetricName']}`" not in told} == set()
@@ -189,3 +192,33 @@ def test_the_virtual_clock_turns_minutes(start_midge: Callable[..., Midge]) -> N
     points = sorted(found["Datapoints"], key=lambda point: point["Timestamp"])
     assert [point["Sum"] for point in points] == [1.0, 2.0]
     assert points[1]["Timestamp"] - points[0]["Timestamp"] >= timedelta(minutes=5)
+
+
+def test_the_bill_is_what_the_reports_say(midge: Midge, deploy: Deploy) -> None:
+    """``midge bill`` beside a running server tells the requests and the billed milliseconds of the REPORT lines."""
+    name = deploy("billed", {"app.py": WORK}, MemorySize=1024)
+    for event in ({}, {"fail": 1}, {}):
+        midge.client().invoke(FunctionName=name, Payload=json.dumps(event))
+    total(midge, "Invocations")  # so that what was counted is on disk before the minute is over
+    events = midge.client("logs").filter_log_events(logGroupName=f"/aws/lambda/{name}", filterPattern="REPORT")[
+        "events"
+    ]
+    billed = [int(re.findall(r"Billed Duration: (\d+) ms", event["message"])[0]) for event in events]
+    argv = [
+        sys.executable,
+        "-m",
+        "midge.cli",
+        "bill",
+        name,
+        "--json",
+        "--data-dir",
+        str(midge.data_dir),
+        "--architecture",
+        "arm64",
+    ]
+    done = subprocess.run(argv, env=clean_environment(), capture_output=True, text=True, timeout=60, check=True)
+    real, other = json.loads(done.stdout)["bills"]
+    (line,) = real["functions"]
+    assert (line["function"], line["requests"], len(billed)) == (name, 3, 3)
+    assert float(line["gbSeconds"]) == pytest.approx(sum(billed) / 1000)
+    assert 0 < float(other["total"]["price"]) < float(real["total"]["price"])

@@ -1,6 +1,7 @@
 """CloudWatch's metrics in this process, on a clock that the test turns, and botocore's clients of them without a socket."""
 
 from copy import deepcopy
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -16,6 +17,18 @@ from midge.services.cloudwatch.api import OPERATIONS, CloudWatchApi
 from midge.services.cloudwatch.context import CloudWatchServices
 from midge.services.cloudwatch.store import Metrics as StoredMetrics
 from midge.wire.model import load_service_model
+
+
+class Counted:
+    """An invocation, as far as it is counted."""
+
+    def __init__(
+        self, invoked_arn: str, *, init_seconds: float | None = None, streamed_bytes: int | None = None
+    ) -> None:
+        self.target: Any = SimpleNamespace(invoked_arn=invoked_arn)
+        self.streamed: Any = None if streamed_bytes is None else SimpleNamespace(passed_bytes=streamed_bytes)
+        self.init_seconds = init_seconds
+        self.provisioned = False
 
 
 class CloudWatchMetrics(CloudWatch):

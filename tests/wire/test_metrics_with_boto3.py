@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from harness.cloudwatch import ACCOUNT, REGION
-from harness.metrics import CloudWatchMetrics
+from harness.metrics import CloudWatchMetrics, Counted
 
 from midge.model.functions import Code, FunctionId, FunctionVersion, Logging
 from midge.model.limits import Limits
@@ -130,9 +130,11 @@ def test_lambdas_metrics_have_awss_dimensions(metrics: CloudWatchMetrics) -> Non
         figures = metrics.metrics.version(VERSION)
         arn = VERSION.function.qualified_arn("blue")
         for seconds, error in ((0.010, False), (0.020, True)):
-            assert figures.begin(arn) is False
-            figures.end(arn, seconds, provisioned=False, error=error, timed_out=False)
-        figures.throttled(arn)
+            invocation = Counted(arn)
+            figures.begin(invocation)
+            assert not invocation.provisioned
+            figures.end(invocation, seconds, error=error, timed_out=False)
+        figures.throttled(Counted(arn))
 
     metrics.run(work())
     listed = metrics.client().list_metrics(Namespace="AWS/Lambda", MetricName="Duration")["Metrics"]
@@ -164,11 +166,12 @@ def test_provisioned_and_reserved_concurrency_are_measured(metrics: CloudWatchMe
     async def work() -> None:
         figures = metrics.metrics.version(VERSION)
         figures.provision(2)
-        arn = VERSION.arn
-        places = [figures.begin(arn) for _ in range(3)]
-        assert places == [True, True, False]
-        for provisioned in places:
-            figures.end(arn, 0.5, provisioned=provisioned, error=False, timed_out=False)
+        invocations = [Counted(VERSION.arn) for _ in range(3)]
+        for invocation in invocations:
+            figures.begin(invocation)
+        assert [invocation.provisioned for invocation in invocations] == [True, True, False]
+        for invocation in invocations:
+            figures.end(invocation, 0.5, error=False, timed_out=False)
         metrics.metrics.reserve(FunctionId(account=ACCOUNT, region=REGION, name="other"), 40)
 
     metrics.run(work())

@@ -104,7 +104,7 @@ def open_listener(
                 directory=api.urls,
                 verify=Verifier(execution.credentials.secret_of).verify,
                 domain=config.server.domain,
-                count=UrlFigures(execution.metrics.minutes).count,
+                count=UrlFigures(execution.metrics).count,
             ),
             hosts=HostRules(hosts=(config.server.domain,)),
             scope=Scopes().of_header,

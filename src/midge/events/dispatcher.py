@@ -174,12 +174,12 @@ class Dispatcher:
         if retry.expired(event.accepted_seconds, self._clock.now(), config.rules):
             await self._end(event, config, Ending(condition=retry.EVENT_AGE_EXCEEDED, invocations=event.attempts))
             return False
-        age_seconds = self._clock.now() - event.accepted_seconds
         led_here = event.trace_id.encode("latin-1") or self._ids.trace_id(self._clock.now())
         trace_id, goes_on = self._loops.follow(led_here, lineage.mark(event.function.arn))
         if goes_on and await self._loops.ends(event.function):
             await self._end(event, config, Ending(condition=retry.RECURSIVE_LOOP, invocations=event.attempts))
             return False
+        age_seconds = self._clock.now() - event.accepted_seconds
         result = await self._invoke(event, trace_id)
         if isinstance(result, Outcome):
             self._metrics.event(event.function, event.qualifier, "AsyncEventAge", age_seconds * 1000, "Milliseconds")

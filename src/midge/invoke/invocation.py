@@ -77,6 +77,8 @@ class Invocation(msgspec.Struct):
     """What ``sink`` is being given."""
     provisioned: bool = False
     """It has one of the places that are provisioned for its version."""
+    init_seconds: float | None = None
+    """How long the initialisation took that is billed with it."""
 
     def stream(
         self, source: StreamSource, content_type: bytes, clock: Clock, limits: Limits

@@ -74,18 +74,18 @@ class EnvironmentPool:
         idle = self._idle
         needs_environment = not idle and self._missing() >= 0
         if needs_environment and (refused := self._room.refusal(self.version.memory_size_mb)) is not None:
-            self._metrics.throttled(invocation.target.invoked_arn)
+            self._metrics.throttled(invocation)
             raise refused
         now = self._monotonic()
         throttle = self._concurrency.acquire(
             now, needs_environment=needs_environment, synchronous=not invocation.asynchronous
         )
         if throttle is not None:
-            self._metrics.throttled(invocation.target.invoked_arn)
+            self._metrics.throttled(invocation)
             raise outcomes.throttled(throttle.reason, throttle.retry_after_seconds)
         if self.usage.learns and self._concurrency.in_flight == 1:
             self.usage.begins(now)
-        invocation.provisioned = self._metrics.begin(invocation.target.invoked_arn)
+        self._metrics.begin(invocation)
         if idle and (not self._shrunk or self.claims.grow(idle[-1])):
             idle.pop().run(invocation)
         else:
@@ -110,7 +110,7 @@ class EnvironmentPool:
         self._withdraw([*self._asks, *self._other_asks])
         for invocation in waiting:
             self._concurrency.release()
-            self._metrics.abandon(invocation.target.invoked_arn, provisioned=invocation.provisioned)
+            self._metrics.abandon(invocation)
             invocation.done(outcomes.service_failure("The execution environment was shut down."))
         for environment in list(self._environments):
             environment.stop()
@@ -134,8 +134,8 @@ class EnvironmentPool:
 
     def _keep_initialised(self, count: int) -> None:
         self._provisioned = count
-        self._concurrency.provision(count)
         self._metrics.provision(count)
+        self._concurrency.provision(count)
         self._init_failed = False
         if self._retry is not None:
             self._retry.cancel()
@@ -259,8 +259,7 @@ class EnvironmentPool:
         self._concurrency.release()
         if self.usage.learns and not self._concurrency.in_flight:
             self.usage.ended(self._monotonic())
-        arn, provisioned = invocation.target.invoked_arn, invocation.provisioned
-        self._metrics.end(arn, seconds, provisioned=provisioned, error=error, timed_out=timed_out)
+        self._metrics.end(invocation, seconds, error=error, timed_out=timed_out)
 
     # scaling
 
@@ -328,8 +327,7 @@ class EnvironmentPool:
         invocation = bound or self.give_up()
         if invocation is not None:
             self._concurrency.release()
-            self._metrics.abandon(invocation.target.invoked_arn, provisioned=invocation.provisioned)
-            self._metrics.throttled(invocation.target.invoked_arn)
+            self._metrics.abandon(invocation, throttled=True)
             invocation.done(error)
         self._settle()
 

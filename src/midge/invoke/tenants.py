@@ -18,7 +18,7 @@ MakePool = Callable[[Callable[[EnvironmentPool], None]], EnvironmentPool]
 
 
 class TenantPools:
-    """See the module. ``on_drained`` is called when it takes no more; ``throttled`` counts a refusal, by the ARN that was invoked."""
+    """See the module. ``on_drained`` is called when it takes no more; ``throttled`` counts a refusal."""
 
     per_tenant = True
 
@@ -27,7 +27,7 @@ class TenantPools:
         make: MakePool,
         most_environments: int,
         on_drained: "Callable[[TenantPools], None]",
-        throttled: Callable[[str], None],
+        throttled: Callable[[Invocation], None],
     ) -> None:
         self._make = make
         self._most = most_environments
@@ -42,7 +42,7 @@ class TenantPools:
             raise tenant_missing()
         pool = self._pools.get(tenant)
         if (pool is None or not pool.idle) and self._environments() >= self._most:
-            self._throttled(invocation.target.invoked_arn)
+            self._throttled(invocation)
             raise outcomes.throttled()
         if pool is None:
             pool = self._pools[tenant] = self._make(self._emptied)

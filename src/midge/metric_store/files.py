@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from midge.metric_store.usage import add_usage, forget_usage
 from midge.model.limits import Limits
 from midge.model.metrics import MINUTE_SECONDS, Dimensions, Series, Statistics, stored, summed
+from midge.model.usage import Metered, Usage
 from midge.store.database import Database
 
 DAY_SECONDS = 86_400
@@ -58,13 +60,15 @@ class MetricStore:
     async def close(self) -> None:
         await self._database.close()
 
-    async def add(self, minutes: Mapping[tuple[Series, int], Statistics]) -> int:
-        """Add what was seen in minutes to what is known of them; on disk when this returns.
+    async def add(
+        self, minutes: Mapping[tuple[Series, int], Statistics], usage: Mapping[Metered, Usage] | None = None
+    ) -> int:
+        """Add what was seen in minutes, and what is billed, to what is known of them; on disk when this returns.
 
         Returns how many were left out, because there are as many series as there may be.
         """
         try:
-            return await self._database.write(partial(self._add, minutes=minutes))
+            return await self._database.write(partial(self._add, minutes=minutes, usage=usage or {}))
         except BaseException:
             self._numbers.clear()  # some may be of series that were not kept
             raise
@@ -96,11 +100,19 @@ class MetricStore:
                 pass
         while await self._database.write(partial(_shorten, most=limits.metric_points)) >= _PIECE:
             pass
+        before = now - limits.usage_days * DAY_SECONDS
+        await self._database.write(partial(forget_usage, before=before, most=limits.usage_rows))
         await self._database.write(partial(self._forget_series, before=now - limits.metric_hour_days * DAY_SECONDS))
 
     # in the writer's thread
 
-    def _add(self, connection: sqlite3.Connection, minutes: Mapping[tuple[Series, int], Statistics]) -> int:
+    def _add(
+        self,
+        connection: sqlite3.Connection,
+        minutes: Mapping[tuple[Series, int], Statistics],
+        usage: Mapping[Metered, Usage],
+    ) -> int:
+        add_usage(connection, usage)
         left_out = 0
         for (series, start), values in minutes.items():
             number = self._number(connection, series)

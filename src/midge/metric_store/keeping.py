@@ -8,6 +8,7 @@ from midge.clock import Clock, pause
 from midge.metric_store.files import MetricStore
 from midge.model.limits import Limits
 from midge.model.metrics import Series, Statistics
+from midge.model.usage import Metered, Usage
 from midge.observe.minutes import MinuteRecorder, Minutes
 from midge.store.errors import StoreError
 from midge.tasks import TaskOwner
@@ -25,7 +26,10 @@ class MinuteKeeper:
         self._limits = limits
         self._tasks = TaskOwner(self._failed)
         self._writing = asyncio.Lock()
+        self._due = False
         self._pending: dict[tuple[Series, int], Statistics] = {}
+        self._usage: dict[Metered, Usage] = {}
+        """By the hour and by what there are functions: it needs no limit of its own."""
         self.dropped = 0
         """Minutes of series that were lost, because the disk failed or there was no room for their series."""
 
@@ -45,14 +49,16 @@ class MinuteKeeper:
         """Have everything on disk that has been counted so far. Raises StoreError."""
         async with self._writing:
             self._gather(self._recorder.take())
+            for metered, amounts in self._recorder.take_usage().items():
+                self._usage.setdefault(metered, Usage()).add(amounts)
             pending, self._pending = self._pending, {}
-            if not pending:
+            usage, self._usage = self._usage, {}
+            if not pending and not usage:
                 return
             try:
-                left_out = await self._store.add(pending)
+                left_out = await self._store.add(pending, usage)
             except BaseException:
-                late, self._pending = self._pending, pending
-                self._gather(late)
+                self._pending, self._usage = pending, usage
                 raise
         if left_out:
             self._drop(left_out, "there are too many metrics")
@@ -73,7 +79,15 @@ class MinuteKeeper:
         self.dropped += count
 
     def _write_later(self) -> None:
-        self._tasks.start(self._try_to_flush())
+        """One attempt waits at most, however many minutes pass on a clock that is turned: it takes all that there is."""
+        if not self._due:
+            self._due = True
+            self._tasks.start(self._write_due())
+
+    async def _write_due(self) -> None:
+        async with self._writing:
+            self._due = False
+        await self._try_to_flush()
 
     async def _try_to_flush(self) -> None:
         try:

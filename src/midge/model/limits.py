@@ -275,6 +275,10 @@ class Limits:
     """Metrics, each with all its dimensions; further ones are refused to PutMetricData, and not kept of Lambda's."""
     metric_pending: int = 200_000
     """Minutes of metrics in memory while the disk fails; beyond it they are dropped, counted and logged."""
+    usage_days: int = 400
+    """How long what is billed is kept, by the hour."""
+    usage_rows: int = 1_000_000
+    """Hours of functions; the oldest are deleted for further ones."""
     metric_tidy_seconds: float = 3_600.0
     """How often metrics that have grown old are joined or deleted."""
     metric_queries: int = 500

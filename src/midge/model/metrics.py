@@ -6,8 +6,10 @@ Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatc
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import ceil, log
 
 import msgspec
 
@@ -138,6 +140,15 @@ def summed(parts: Iterable[Statistics]) -> Statistics:
     return whole
 
 
+def statistics_of(values: list[float]) -> Statistics:
+    """What ``Statistics`` makes of values that are not negative, all at once: it is done for every invocation."""
+    if not values:
+        return Statistics()
+    buckets = Counter([_ZERO if value < _SMALLEST else ceil(log(value) / _LOG_GROWTH) for value in values])
+    spread = {place: float(times) for place, times in buckets.items()}
+    return Statistics(float(len(values)), sum(values), min(values), max(values), spread)
+
+
 def counted(ones: int, zeros: int = 0) -> Statistics:
     """How often something happened, and did not: AWS counts what did not happen as well, and the average of Errors is their rate."""
     values = Statistics()
@@ -145,6 +156,13 @@ def counted(ones: int, zeros: int = 0) -> Statistics:
         values.add(1.0, ones)
     if zeros > 0:
         values.add(0.0, zeros)
+    return values
+
+
+def seen(value: float) -> Statistics:
+    """One value, seen once."""
+    values = Statistics()
+    values.add(float(value))
     return values
 
 

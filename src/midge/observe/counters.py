@@ -21,9 +21,14 @@ class FunctionMetrics:
         "duration_seconds",
         "errors",
         "invocations",
+        "provisioned_invocations",
         "recursive_invocations_dropped",
+        "spillover_invocations",
         "throttles",
         "timeouts",
+        "url_4xx",
+        "url_5xx",
+        "url_requests",
     )
 
     def __init__(self) -> None:
@@ -38,6 +43,11 @@ class FunctionMetrics:
         self.destination_delivery_failures = 0
         self.dead_letter_errors = 0
         self.recursive_invocations_dropped = 0
+        self.provisioned_invocations = 0
+        self.spillover_invocations = 0
+        self.url_requests = 0
+        self.url_4xx = 0
+        self.url_5xx = 0
         self.duration_seconds = 0.0
         self.duration_buckets = [0] * (len(DURATION_BOUNDS_SECONDS) + 1)
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from midge.model.usage import billed_ms
+
 
 # msgspec.Struct and not dataclasses: they may be made for every invocation, at a third of the cost.
 class InvocationStart(msgspec.Struct, gc=False):
@@ -109,12 +111,6 @@ def iso_time(seconds: float) -> str:
     """2026-11-23T19:00:00.000Z"""
     moment = datetime.fromtimestamp(seconds, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
-
-
-def billed_ms(duration_seconds: float, init_seconds: float | None) -> int:
-    """What AWS bills for: run time and, since August 2025, initialisation, rounded up to the next millisecond."""
-    microseconds = round((duration_seconds + (init_seconds or 0.0)) * 1e6)
-    return max(1, -(-microseconds // 1000))
 
 
 def start_message(record: InvocationStart, style: LogStyle) -> str | None:

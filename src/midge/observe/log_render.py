@@ -8,6 +8,7 @@ never go back within what a function writes, so that sorting by time keeps the o
 import msgspec
 
 from midge.log_store.blocks import BlockTimes, encode_event, pieces
+from midge.model.usage import billed_ms
 from midge.observe.log_frames import Frame, FrameSplitter
 from midge.observe.log_levels import INFO, LEVELS, printed
 from midge.observe.log_records import (
@@ -20,7 +21,6 @@ from midge.observe.log_records import (
     PlatformEvent,
     Record,
     Subscription,
-    billed_ms,
     end_messages,
     extension_message,
     init_report_message,

@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 
 from midge.clock import Clock
 from midge.model.functions import FunctionId, FunctionVersion
+from midge.observe.concurrency_figures import AccountFigures, FunctionFigures
 from midge.observe.counters import DURATION_BOUNDS_SECONDS, FunctionMetrics
-from midge.observe.invocation_figures import AccountFigures, FunctionFigures, VersionFigures
+from midge.observe.invocation_figures import VersionFigures
 from midge.observe.minutes import MinuteRecorder, resource_of, series_of
 
 _COUNTERS = (
@@ -33,6 +34,19 @@ _COUNTERS = (
         "Invocations that would have gone on with a recursive loop.",
         "recursive_invocations_dropped",
     ),
+    (
+        "midge_provisioned_concurrency_invocations_total",
+        "Invocations on provisioned places.",
+        "provisioned_invocations",
+    ),
+    (
+        "midge_provisioned_concurrency_spillover_invocations_total",
+        "Invocations beyond what is provisioned.",
+        "spillover_invocations",
+    ),
+    ("midge_url_requests_total", "Requests at function URLs.", "url_requests"),
+    ("midge_url_4xx_total", "Requests at function URLs that were answered with 4xx.", "url_4xx"),
+    ("midge_url_5xx_total", "Requests at function URLs that were answered with 5xx.", "url_5xx"),
 )
 
 Gauge = Callable[[], Mapping[str, float]]
@@ -50,6 +64,16 @@ class Metrics:
         self._accounts: dict[tuple[str, str], AccountFigures] = {}
         self._functions: dict[str, FunctionMetrics] = {}
         self._gauges: list[tuple[str, str, str, Gauge]] = []
+        self.add(
+            "midge_unreserved_concurrent_executions",
+            "Invocations in flight of functions that have none reserved.",
+            lambda: {label: figures.unreserved.now for label, figures in self._by_account()},
+        )
+        self.add(
+            "midge_claimed_account_concurrency",
+            "The same, and what is reserved or provisioned.",
+            lambda: {label: figures.unreserved.now + figures.claimed for label, figures in self._by_account()},
+        )
 
     def function(self, name: str) -> FunctionMetrics:
         """The counters of the functions called ``name``."""
@@ -73,6 +97,12 @@ class Metrics:
     ) -> None:
         """Count something that happens less often than invocations, under CloudWatch's name for it."""
         self.minutes.add(series_of(function, resource_of(function, qualifier), name, unit), value)
+
+    def _by_account(self) -> list[tuple[str, AccountFigures]]:
+        return [
+            (f'account="{_escape(account)}",region="{_escape(region)}"', figures)
+            for (account, region), figures in self._accounts.items()
+        ]
 
     def _concurrency(self, function: FunctionId) -> FunctionFigures:
         place = (function.account, function.region)

@@ -7,11 +7,13 @@ Source: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.ht
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Protocol
 
 from midge.clock import Clock, Timer
 from midge.model.functions import LATEST, FunctionId
 from midge.model.metrics import MINUTE_SECONDS, NAMESPACE, Dimensions, Series, Statistics, minute_of
+from midge.model.usage import Metered, Usage, hour_of
 
 Minutes = Mapping[tuple[Series, int], Statistics]
 """What was seen, by series and minute."""
@@ -36,9 +38,14 @@ class MinuteRecorder:
         self._minutes: dict[tuple[Series, int], Statistics] = {}
         self.minute = 0
         """The one that is being collected."""
+        self._usage: dict[Metered, Usage] = {}
         self._timer: Timer | None = None
         self._closed = False
         self.on_over: Callable[[], None] | None = None
+
+    def now(self) -> float:
+        """Seconds since 1970."""
+        return self._clock.now()
 
     def touched(self, figures: Figures) -> None:
         """They were empty and are about not to be."""
@@ -62,6 +69,20 @@ class MinuteRecorder:
         """Everything that has been counted and not been taken before."""
         self._fold()
         taken, self._minutes = self._minutes, {}
+        return taken
+
+    def use(self, metered: Metered, minute: int, amounts: Usage) -> None:
+        """Count what is billed, in the hour of a minute."""
+        placed = replace(metered, hour=hour_of(minute))
+        known = self._usage.get(placed)
+        if known is None:
+            self._usage[placed] = amounts
+        else:
+            known.add(amounts)
+
+    def take_usage(self) -> dict[Metered, Usage]:
+        """Everything that is billed, of what ``take`` has given and of all before it."""
+        taken, self._usage = self._usage, {}
         return taken
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ Source: https://docs.aws.amazon.com/lambda/latest/dg/urls-monitoring.html
 
 from midge.model.functions import FunctionId
 from midge.model.metrics import Statistics, counted
+from midge.observe.metrics import Metrics
 from midge.observe.minutes import MinuteRecorder, resource_of, series_of
 
 _KEPT = 256
@@ -14,12 +15,17 @@ _KEPT = 256
 class UrlFigures:
     """Counts the requests at every function URL."""
 
-    def __init__(self, minutes: MinuteRecorder) -> None:
-        self._minutes = minutes
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._minutes = metrics.minutes
         self._sites: dict[tuple[FunctionId, str | None], _Site] = {}
 
     def count(self, function: FunctionId, alias: str | None, status: int, seconds: float) -> None:
         """A request at the function URL of a function or of an ``alias`` has been answered with ``status``."""
+        counters = self._metrics.function(function.name)
+        counters.url_requests += 1
+        counters.url_4xx += 400 <= status < 500
+        counters.url_5xx += status >= 500
         key = (function, alias)
         site = self._sites.get(key)
         if site is None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midge.model.metrics import RELATIVE_ERROR, Statistics, minute_of, place_in, stored, summed
+from midge.model.metrics import RELATIVE_ERROR, Statistics, minute_of, place_in, statistics_of, stored, summed
 
 VALUES = st.floats(0, 1e9, allow_subnormal=False).filter(lambda value: value == 0 or value > 1e-9)
 
@@ -49,6 +49,19 @@ def test_what_is_stored_comes_back(values: list[float], percent: float) -> None:
         before.count, before.total, before.minimum, before.maximum,
     )  # fmt: skip
     assert after.percentile(percent) == before.percentile(percent)
+
+
+@given(st.lists(VALUES, max_size=40))
+def test_all_at_once_is_one_by_one(values: list[float]) -> None:
+    """Counted at once values make the same statistics as counted one by one."""
+    at_once, one_by_one = statistics_of(values), of(values)
+    assert (at_once.count, at_once.minimum, at_once.maximum) == (
+        one_by_one.count,
+        one_by_one.minimum,
+        one_by_one.maximum,
+    )
+    assert at_once.buckets == one_by_one.buckets
+    assert at_once.total == pytest.approx(one_by_one.total)
 
 
 def test_of_negative_values_there_are_no_percentiles() -> None:

@@ -14,7 +14,8 @@ from midge.log_store.files import LogFiles
 from midge.log_store.reading import EventRange, LogReader, StoredEvent
 from midge.model.limits import Limits
 from midge.model.logs import LogGroup, LogGroupId
-from midge.observe.log_records import InitReport, InvocationEnd, LogStyle, billed_ms
+from midge.model.usage import billed_ms
+from midge.observe.log_records import InitReport, InvocationEnd, LogStyle
 from midge.observe.logs import Appended, LogStream, LogWriter
 
 ID = b"8476a536-e9f4-41e8-9739-2dfe598c3fcd"

@@ -5,7 +5,7 @@ import re
 from midge.clock import VirtualClock
 from midge.observe.metrics import Metrics
 
-LINE = re.compile(r'[a-z_]+(\{[a-z]+="[^\n]*"(,le="[^"]+")?\})? [0-9.e+-]+')
+LINE = re.compile(r'[a-z0-9_]+(\{[a-z]+="[^\n]*"(,le="[^"]+")?\})? [0-9.e+-]+')
 
 
 def test_the_text_is_prometheuss() -> None:
