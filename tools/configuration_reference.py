@@ -56,7 +56,11 @@ SECTIONS = {
     "written as `UNITS:PRICE`, for so many GB-seconds of a month, the last one as `PRICE` alone; in a variable, with commas. "
     "`source` says where the prices are from, and is printed on every bill.",
     "limits": "AWS's quotas by their documented values, and midge's own bounds. "
-    "Sizes are in bytes and times in seconds where the name says so.",
+    "Sizes are in bytes and times in seconds where the name says so. AWS's rates are in force as its others are: ten "
+    "synchronous requests a second for each concurrent execution of the account, or that a function has reserved; "
+    "`requests_per_second_per_concurrency = 0` switches that off, for load tests say, and `scaling_environments = 0` the rate "
+    "at which functions grow. Environments together have `functions_memory_mb`, or `functions_memory_share` of what the "
+    "machine has available when midge starts.",
 }
 
 

@@ -77,6 +77,7 @@ def test_the_rate_of_requests_is_limited_and_can_be_switched_off(start_midge: Ca
         reply = connection.getresponse()
         reply.read()
         answers.add((reply.status, reply.headers["Retry-After"]))
+    connection.close()
     assert (429, "1") in answers
 
     first.stop()
