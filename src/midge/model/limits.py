@@ -159,6 +159,10 @@ class Limits:
     """As many as this wait for a minute after that many were asked for within a second."""
     cells_per_runtime: int = 64
     """Environments that wait for a runtime to be forked into them: 0.1 MiB each, and 0.3 of the kernel's."""
+    copies_per_snapshot: int = 1
+    """Restored environments of a SnapStart version that wait to be let go: some 1 MiB each."""
+    copies_after_burst: int = 16
+    """As many as this wait for a minute after that many were restored within a second."""
     environment_watch_seconds: float = 0.05
     """How often environments that are awake are looked after: how exact the two that follow are."""
     environment_watch_count: int = 64

@@ -17,7 +17,7 @@ from typing import Any
 import httptools
 
 from midge.sandbox.fake_extension import FakeExtension, MemoryTransport, OnExtensionEvent, Reply, ignore_event
-from midge.sandbox.port import ProcessExit, SandboxError, StartRequest
+from midge.sandbox.port import ProcessExit, SandboxError, Snapshot, SnapshotError, StartRequest
 
 _PATH = "/2018-06-01/runtime"
 
@@ -196,6 +196,11 @@ class FakeRuntime:
         made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         made.setblocking(False)
         return made
+
+    async def make_snapshot(self, port: int) -> Snapshot:
+        del port
+        self.kill()
+        raise SnapshotError("the fake sandbox makes no snapshots")
 
     def memory_peak_bytes(self) -> int | None:
         return self.memory_bytes
