@@ -151,7 +151,7 @@ def test_attempts(shop: Workshop, tmp_path: Path) -> None:
         async with made.restore() as restored, made.restore():
             both = await restored.invoke()
         for found in both.values():
-            assert found["pids"] == [1, 2]
+            assert len(found["pids"]) == 2
             assert all(found[name] for name in ("setns", "unshare", "ptrace", "clone", "mount", "setuid", "capset"))
             assert set(found["opened"].values()) <= {"PermissionError", "FileNotFoundError"}
             rights = {line.split(":")[0]: line.split()[1] for line in found["own"]}

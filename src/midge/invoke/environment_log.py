@@ -137,7 +137,7 @@ class EnvironmentLog:
 
     def report_init(self, seconds: float, status: str, error_type: str | None) -> None:
         """Initialisation failed with ``status`` (error or timeout)."""
-        now, kind = self._clock.now(), _init_type(provisioned=self._provisioned)
+        now, kind = self._clock.now(), _init_type(self._version, provisioned=self._provisioned)
         self.stream.add(InitReport(now, seconds, self._phase, status, error_type, kind))
         if self.telemetry is not None:
             self.telemetry.init_over(status, seconds, error_type)
@@ -150,7 +150,9 @@ class EnvironmentLog:
     def initialised(self, seconds: float) -> None:
         """Initialisation is over, for the runtime and for all extensions."""
         self._initialised = True
-        if self.telemetry is not None:
+        if self._phase == "restore":
+            self.report_init(seconds, "success", None)
+        elif self.telemetry is not None:
             self.telemetry.init_over("success", seconds, None)
 
     # extensions
@@ -163,7 +165,7 @@ class EnvironmentLog:
                 self._platform,
                 self.stream.style,
                 self._open_socket,
-                _init_type(provisioned=self._provisioned),
+                _init_type(self._version, provisioned=self._provisioned),
                 self._phase,
             )
             self.telemetry.begin(self._started, (version.function.name, version.version), version.runtime)
@@ -204,7 +206,9 @@ class EnvironmentLog:
             self.telemetry.extension(name, state, events, error_type)
 
 
-def _init_type(*, provisioned: bool) -> str:
+def _init_type(version: FunctionVersion, *, provisioned: bool) -> str:
+    if version.restored:
+        return "snap-start"
     return "provisioned-concurrency" if provisioned else "on-demand"
 
 

@@ -66,7 +66,12 @@ class EnvironmentPools:
         layers_root: Path | None,
         on_empty: Callable[[EnvironmentPool], None],
     ) -> EnvironmentPool:
-        pool = EnvironmentPool(self._platform, version, task_root, on_empty, layers_root)
+        def emptied(pool: EnvironmentPool) -> None:
+            self._platform.snapshots.forget(self._platform, version)
+            on_empty(pool)
+
+        emptied_or_not = emptied if version.restored else on_empty
+        pool = EnvironmentPool(self._platform, version, task_root, emptied_or_not, layers_root)
         self._pools.add(pool)
         if self._sweep is None:
             self._arm()
@@ -105,6 +110,7 @@ class EnvironmentPools:
         while any(pool.lingering for pool in self._pools):  # not for ever: the Shutdown phase has a limit
             await pause(self._platform.clock, _LINGER_SECONDS)
         self._platform.watch.close()
+        await self._platform.snapshots.close()
         await self._platform.tasks.close()
 
     def _arm(self) -> None:

@@ -47,3 +47,18 @@ def start_request(
         on_exit=on_exit,
         extensions=extensions.launch(names, variables),
     )
+
+
+def init_limit_seconds(platform: Platform, version: FunctionVersion, *, provisioned: bool, bound: bool) -> float:
+    """How long an environment has to become ready; ``bound``: as a part of an invocation."""
+    limits, timeout = platform.limits, float(version.timeout_seconds)
+    if version.restored:
+        return limits.restore_seconds
+    if bound:
+        return timeout
+    return max(limits.provisioned_init_seconds, timeout) if provisioned else limits.init_seconds
+
+
+def init_phase(version: FunctionVersion, *, bound: bool) -> str:
+    """What its initialisation is a part of, as reports of it say."""
+    return "restore" if version.restored else "invoke" if bound else "init"

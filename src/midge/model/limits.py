@@ -44,6 +44,11 @@ class Limits:
     """Of one version of a function with tenant isolation, idle ones included: AWS's for 1,000 concurrent executions."""
     init_seconds: float = 10.0
     provisioned_init_seconds: float = 130.0
+    """Of provisioned environments, and of those that become a snapshot."""
+    restore_seconds: float = 10.0
+    """For a restoration, with the hooks after it."""
+    snapshots: int = 64
+    """Of versions with SnapStart; of more, that which was used longest ago is made again when it is next needed."""
     """For environments that are initialised before anybody calls: this, or the function's time-out if that is more."""
     extensions: int = 10
     """In one execution environment, internal and external together."""

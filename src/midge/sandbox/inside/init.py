@@ -168,6 +168,11 @@ def _hold_for_copy(control: socket.socket, settings: dict[str, Any]) -> None:
     It stands still until we have closed ourselves.
     """
     _let_go_of_standard_streams()
+    # The copy shall have another pid than what it is a copy of: by that libraries see that they must draw new seeds.
+    unused = os.fork()
+    if unused == 0:
+        os._exit(0)
+    os.waitpid(unused, 0)
     _tell_that_ready(control, settings, *_output())
     stem.accept_assignment(control)
     control.send(b'{"bound": true}')

@@ -184,7 +184,7 @@ class Snapshot:
                 wrong.append(f"its {name} namespace")
         if not _same_root(pid, init_pid):
             wrong.append("its root")
-        if inner_pids(pid)[-1] != self._picture.inner_pid:
+        if inner_pids(pid)[-1] == self._picture.inner_pid:
             wrong.append("its pid")
         numbers = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
         if numbers != {descriptor.number for descriptor in self._picture.descriptors}:
