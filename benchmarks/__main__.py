@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import cold, functions, machine, memory, report, scale, stream, warm
+from benchmarks import cold, events, functions, keepalive, machine, memory, report, scale, stream, warm
 from benchmarks.report import Row
 from benchmarks.setting import Setting
 
@@ -17,9 +17,12 @@ MEASURES: dict[str, Callable[[Setting], list[Row]]] = {
     "cold-python": cold.python,
     "cold-node": cold.node,
     "burst": cold.burst,
+    "crowd": cold.crowd,
+    "fairness": events.fairness,
     "memory": memory.per_environment,
     "idle": memory.at_rest,
     "scale": scale.scale,
+    "keepalive": keepalive.keepalive,
     "first-byte": stream.first_byte,
     "streamed": stream.many_bytes,
     "peer-warm": warm.peer,

@@ -128,10 +128,11 @@ class Connection:
         self._socket = socket.create_connection(("127.0.0.1", port), SECONDS)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    def prepare(self, function: str, body: bytes = EVENT) -> bytes:
-        """The request as bytes, signed."""
+    def prepare(self, function: str, body: bytes = EVENT, *, kind: str = "RequestResponse") -> bytes:
+        """The request as bytes, signed; ``kind`` is its InvocationType."""
         headers = {
             "Host": f"127.0.0.1:{self._port}",
+            "X-Amz-Invocation-Type": kind,
             "Content-Length": str(len(body)),
             **signed(self._port, function, body),
         }
@@ -151,7 +152,9 @@ class Connection:
         length = next(int(line.partition(b":")[2]) for line in lines if line.startswith(b"content-length:"))
         while len(body) < length:
             body += self._more()
-        if b" 200 " not in lines[0] or any(line.startswith(b"x-amz-function-error") for line in lines):
+        if lines[0].split(b" ")[1] not in {b"200", b"202"} or any(
+            line.startswith(b"x-amz-function-error") for line in lines
+        ):
             raise RuntimeError(f"the invocation failed: {head!r} {body!r}")
         return body
 

@@ -19,6 +19,8 @@ from benchmarks.setting import Setting, settle
 
 BURST = 40
 HOLD_SECONDS = 2.0
+CROWD = 200
+CROWD_HOLD_SECONDS = 0.5
 IDLE_SECONDS = 3.0
 """What a fresh server has between its first function's creation and its first burst."""
 NODE_BOOTSTRAP = Path(__file__).resolve().parents[1] / "src" / "midge" / "runtimes" / "nodejs" / "bootstrap.mjs"
@@ -153,6 +155,28 @@ def burst(setting: Setting) -> list[Row]:
             ("later burst of 40 cold environments / bare forks", later, later_bare),
         )
     ]
+
+
+def crowd(setting: Setting) -> list[Row]:
+    """Two hundred invocations at once of a function that never ran: seconds to the last answer, and what was started."""
+    ours: list[float] = []
+    started: list[float] = []
+    body = json.dumps({"seconds": CROWD_HOLD_SECONDS}).encode()
+    with servers.midge(setting.directory) as server:
+        fresh = Fresh(server, HOLD, "python3.11")
+        for _ in setting.turns():
+            (name,) = fresh.batch(1)
+            settle(lambda: len(machine.descendants(server.pid)))
+            before, answers = client.at_once(server.port, name, body, CROWD)  # raises if one is no success
+            ours.append(time.monotonic() - before)
+            started.append(len({json.loads(answer)["environment"] for answer in answers}))
+            if server.figure("midge_cold_starts_total", f'function="{name}"') > CROWD:
+                raise RuntimeError("more environments were started than there were invocations")
+            fresh.forget([name])
+            settle(lambda: len(machine.descendants(server.pid)))
+        fresh.close()
+    name = f"{CROWD} invocations at once of a cold function, {CROWD_HOLD_SECONDS:g} s each: last answer"
+    return [Row(name=name, rounds=ours, unit="s", parts={"environments that answered": started})]
 
 
 def _first_bursts(setting: Setting, zygote: bare.Zygote) -> tuple[list[float], list[float]]:

@@ -1,7 +1,7 @@
-"""Half of peak for a long time: ``python -m benchmarks.soak --minutes 30``. Does anything grow?
+"""Most of peak for a long time: ``python -m benchmarks.soak --minutes 30``. Does anything grow?
 
-Beside the load, each window deploys, invokes and deletes a function, and lets one crash: what leaks with environments
-shows as well. Sampled after each window; flat means that the last third of the samples is no higher than the second,
+Beside the load, each window deploys, invokes and deletes a function, has events invoked, and lets an environment crash:
+what leaks with those shows as well. Sampled after each window; flat means that the last third of the samples is no higher than the second,
 within the allowance of each figure. Ends with 1 if something was not flat.
 """
 
@@ -23,6 +23,7 @@ from benchmarks.setting import settle
 
 CONNECTIONS = 8
 WINDOW_SECONDS = 30.0
+EVENTS = 20
 CRASH = "import os\ndef handler(event, context):\n    os._exit(3)\n"
 
 
@@ -56,6 +57,15 @@ def own_memory_mib(server: servers.Server) -> float:
     return sum(map(machine.pss_kib, pids)) / 1024
 
 
+def namespaces(server: servers.Server) -> int:
+    """Different ones, of all kinds, that processes of the server are in."""
+    found: set[str] = set()
+    for pid in machine.descendants(server.pid):
+        with contextlib.suppress(OSError):
+            found.update(str(kind.readlink()) for kind in Path(f"/proc/{pid}/ns").iterdir())
+    return len(found)
+
+
 def processes(server: servers.Server) -> int:
     return len(machine.descendants(server.pid))
 
@@ -66,6 +76,7 @@ FIGURES: dict[str, tuple[Callable[[servers.Server], float], float, float]] = {
     "file descriptors": (descriptors, 8, 0.0),
     "processes": (processes, 4, 0.0),
     "mounts": (mounts, 0, 0.0),
+    "namespaces": (namespaces, 28, 0.0),
     "control groups": (control_groups, 4, 0.0),
     "zombies": (zombies, 1, 0.0),
 }
@@ -86,18 +97,20 @@ def churn(api: Any, port: int, turn: int) -> None:
     name = f"soak-{turn}"
     client.deploy(api, name, ECHO)
     client.at_once(port, name, EVENT, 4)
+    for _ in range(EVENTS):
+        api.invoke(FunctionName="warm", InvocationType="Event", Payload=EVENT)
     api.delete_function(FunctionName=name)
     answer = api.invoke(FunctionName="crash", Payload=EVENT)
     if answer.get("FunctionError") != "Unhandled":
         raise RuntimeError("a crash of the function was not reported as one")
 
 
-def soak(directory: Path, minutes: float) -> tuple[dict[str, list[float]], list[float], float]:
+def soak(directory: Path, minutes: float, share: float) -> tuple[dict[str, list[float]], list[float], float]:
     """The samples by figure, the rates per window, and the peak."""
     wrk = machine.wrk()
     samples: dict[str, list[float]] = {name: [] for name in FIGURES}
     rates: list[float] = []
-    with servers.midge(directory) as server:
+    with servers.midge(directory, None, **servers.UNTHROTTLED) as server:
         api = client.boto(server.port)
         client.deploy(api, "warm", ECHO)
         client.deploy(api, "crash", CRASH)
@@ -105,7 +118,8 @@ def soak(directory: Path, minutes: float) -> tuple[dict[str, list[float]], list[
             client.load(wrk, directory, server.port, "warm", connections=CONNECTIONS, seconds=5).per_second
             for _ in range(3)
         )
-        pause_ms = CONNECTIONS / (peak / 2) * 1e3
+        wanted = peak * share
+        pause_ms = CONNECTIONS / wanted * 1e3
         end = time.monotonic() + minutes * 60
         while time.monotonic() < end:
             found = client.load(
@@ -118,7 +132,7 @@ def soak(directory: Path, minutes: float) -> tuple[dict[str, list[float]], list[
                 pause_ms=pause_ms,
             )
             rates.append(found.per_second)
-            pause_ms *= 1 + (found.per_second / (peak / 2) - 1) * 0.7  # towards half of peak
+            pause_ms *= 1 + (found.per_second / wanted - 1) * 0.7  # towards what is wanted
             churn(api, server.port, len(rates))
             settle(lambda: processes(server))
             for name, (measure, _, _) in FIGURES.items():
@@ -131,9 +145,10 @@ def main() -> int:
     """Soak, print a verdict per figure, keep the samples."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--share", type=float, default=0.7, help="of peak")
     chosen = parser.parse_args()
     with machine.work_directory() as directory:
-        samples, rates, peak = soak(directory, chosen.minutes)
+        samples, rates, peak = soak(directory, chosen.minutes, chosen.share)
     print(
         f"{chosen.minutes:g} minutes at {statistics.median(rates):.0f}/s, {statistics.median(rates) / peak:.0%} of peak"
     )

@@ -14,7 +14,7 @@ def throughput(setting: Setting) -> list[Row]:
     wrk = machine.wrk()
     ours: list[float] = []
     bare: list[float] = []
-    with servers.midge(setting.directory) as server:
+    with servers.midge(setting.directory, None, **servers.UNTHROTTLED) as server:
         client.deploy(client.boto(server.port), "warm", ECHO)
         client.load(wrk, setting.directory, server.port, "warm", connections=ENVIRONMENTS, seconds=1)
         for _ in setting.turns():
@@ -49,7 +49,7 @@ def latency(setting: Setting) -> list[Row]:
     wrk = machine.wrk()
     ours: list[client.Load] = []
     bare: list[ceiling.Ceiling] = []
-    with servers.midge(setting.directory) as server, machine.awake(setting.programs):
+    with servers.midge(setting.directory, None, **servers.UNTHROTTLED) as server, machine.awake(setting.programs):
         client.deploy(client.boto(server.port), "warm", ECHO)
         client.load(wrk, setting.directory, server.port, "warm", connections=1, seconds=1)
         for _ in setting.turns():
@@ -85,7 +85,7 @@ def peer(setting: Setting) -> list[Row]:
     ours: list[float] = []
     theirs: list[float] = []
     with (
-        servers.midge(setting.directory) as server,
+        servers.midge(setting.directory, None, **servers.UNTHROTTLED) as server,
         servers.ministack(setting.directory) as other,
         machine.awake(setting.programs),
     ):

@@ -38,6 +38,9 @@ SECTIONS = {
     "`process` does not isolate, `auto` takes namespaces where they are to be had.",
     "python": "midge's own Python runtime. `preload` is imported once, before environments are forked; `transport` is how "
     "AWS's runtime client speaks to the Runtime API: `pipelined` (midge's module, faster) or `stock` (AWS's native one).",
+    "environments": "How long execution environments are kept when nobody calls. `keep_alive`: with `fixed` for "
+    "`idle_environment_seconds`; with `histogram` each function version's idle times are learnt, and its environments are "
+    "ended, made anew shortly before the next invocation is to be expected, and kept until it is not any more.",
     "toolchains": "Where the interpreters of runtimes are looked for besides PATH and the usual places. `search` lists "
     "directories as an interpreter is installed in, with `bin/python3.13`, `bin/node`, `bin/java` or `dotnet` in them; "
     "`directory` is where `midge runtimes add` installs, by default `toolchains` in the data directory.",
@@ -49,6 +52,9 @@ SECTIONS = {
     "may lie (`oci:/directory:tag`, `oci-archive:/file:tag`, `docker-archive:/file:name:tag`). `auth_file` is a file as "
     "`docker login` and `skopeo login` write it; of its forms only `auths` is read. It is read once, at start; what is in it "
     "goes to the registry that it is for and to its token service, and never into a log.",
+    "prices": "What `midge bill` reckons with: decimals in text, for a million requests, a GB-second and a GB. Tiers are "
+    "written as `UNITS:PRICE`, for so many GB-seconds of a month, the last one as `PRICE` alone; in a variable, with commas. "
+    "`source` says where the prices are from, and is printed on every bill.",
     "limits": "AWS's quotas by their documented values, and midge's own bounds. "
     "Sizes are in bytes and times in seconds where the name says so.",
 }

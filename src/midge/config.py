@@ -59,6 +59,12 @@ class Sandbox(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     kind: Literal["auto", "namespaces", "process"] = "auto"
 
 
+class Environments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long execution environments are kept."""
+
+    keep_alive: Literal["fixed", "histogram"] = "fixed"
+
+
 class Python(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Midge's own Python runtime."""
 
@@ -87,17 +93,35 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     image: str = ""
 
 
+class Prices(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What ``midge bill`` reckons with, as decimals; tiers as UNITS:PRICE, the last one as PRICE alone."""
+
+    currency: str = "USD"
+    source: str = "AWS's public prices of us-east-1, as of August 2025"
+    million_requests: str = "0.20"
+    x86_64_gb_seconds: tuple[str, ...] = ("6000000000:0.0000166667", "9000000000:0.000015", "0.0000133334")
+    x86_64_provisioned: str = "0.0000041667"
+    x86_64_provisioned_duration: str = "0.0000097222"
+    arm64_gb_seconds: tuple[str, ...] = ("7500000000:0.0000133334", "11250000000:0.0000120001", "0.0000106667")
+    arm64_provisioned: str = "0.0000033334"
+    arm64_provisioned_duration: str = "0.0000077778"
+    storage_gb_seconds: str = "0.0000000309"
+    streamed_gb: str = "0.008"
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that can be set."""
 
     server: Server = msgspec.field(default_factory=Server)
     aws: Aws = msgspec.field(default_factory=Aws)
     sandbox: Sandbox = msgspec.field(default_factory=Sandbox)
+    environments: Environments = msgspec.field(default_factory=Environments)
     python: Python = msgspec.field(default_factory=Python)
     toolchains: Toolchains = msgspec.field(default_factory=Toolchains)
     images: Images = msgspec.field(default_factory=Images)
     runtimes: dict[str, Runtime] = msgspec.field(default_factory=dict[str, Runtime])
     """By AWS's names. Its keys cannot be overridden by variables: names of runtimes have dots."""
+    prices: Prices = msgspec.field(default_factory=Prices)
     limits: Limits = msgspec.field(default_factory=Limits)
 
     @property

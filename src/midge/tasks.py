@@ -5,7 +5,26 @@ The one place that calls the event loop's ``create_task``. Knows nothing of what
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+async def to_the_end(job: "asyncio.Future[T]", *, on_cancel: Callable[[], None] = lambda: None) -> T:
+    """Return, or be cancelled, only when ``job`` is over: a thread's work cannot be called off from outside.
+
+    ``on_cancel`` hears of the wish at once.
+    """
+    cancelled = False
+    while not job.done():
+        try:
+            await asyncio.wait([job])
+        except asyncio.CancelledError:
+            cancelled = True
+            on_cancel()
+    if cancelled:
+        raise asyncio.CancelledError
+    return job.result()
 
 
 class TaskOwner:

@@ -17,6 +17,7 @@ from midge.model.function_urls import FunctionUrl
 from midge.model.functions import LATEST, Alias, Code, FunctionId, FunctionSettings, FunctionVersion, Logging
 from midge.model.limits import Limits
 from midge.model.policies import PolicyStatement, ResourcePolicy
+from midge.model.provisioned_concurrency import ProvisionedConcurrency
 from midge.store.errors import (
     BadMarkerError,
     ExistsError,
@@ -332,6 +333,31 @@ def test_usage_adds_up_what_is_reserved(run: Runner) -> None:
         assert (await store.usage(ACCOUNT, REGION)).reserved_concurrency == 7
         await store.delete_function(function_id("g"))
         assert (await store.usage(ACCOUNT, REGION)).reserved_concurrency == 3
+
+    run(scenario)
+
+
+def test_usage_adds_up_what_is_provisioned_beside_reservations(run: Runner) -> None:
+    """Provisioned concurrency of functions that have none reserved is summed, per account and region; 0 is reserved."""
+
+    async def scenario(store: Store) -> None:
+        for name, reserved in (("f", None), ("g", 9), ("h", 0)):
+            await store.create_function(latest(name), replace(settings_of(name), reserved_concurrency=reserved))
+            for qualifier, requested in (("1", 2), ("2", 3)):
+                await store.publish_version(latest(name), "r1")
+                config = ProvisionedConcurrency(
+                    function=function_id(name), qualifier=qualifier, requested=requested, last_modified="x"
+                )
+                await store.put_resource(config)
+        elsewhere = function_id("f", "eu-west-1")
+        await store.create_function(latest(region="eu-west-1"))
+        await store.publish_version(latest(region="eu-west-1"), "r1")
+        await store.put_resource(
+            ProvisionedConcurrency(function=elsewhere, qualifier="1", requested=7, last_modified="x")
+        )
+        assert (await store.usage(ACCOUNT, REGION)).provisioned_concurrency == 5
+        await store.put_resource(settings_of("g"))
+        assert (await store.usage(ACCOUNT, REGION)).provisioned_concurrency == 10
 
     run(scenario)
 

@@ -109,6 +109,43 @@ def test_a_failure_is_retried_and_told_everywhere(midge: Midge) -> None:
     assert letter["MessageAttributes"]["RequestID"]["StringValue"] == record["requestContext"]["requestId"]
 
 
+LOOP = """
+import boto3, os
+client = boto3.client("lambda")
+def handler(event, context):
+    print("round", event["round"])
+    following = (b'{"round": %d, "kind": "' % (event["round"] + 1)) + event["kind"].encode() + b'"}'
+    answer = client.invoke(FunctionName=os.environ["NEXT"], InvocationType=event["kind"], Payload=following)
+    return answer["StatusCode"]
+"""
+
+
+@pytest.mark.needs("namespaces")
+def test_a_recursive_loop_is_stopped(midge: Midge) -> None:
+    """Two functions that call each other by boto3 run sixteen times each, directly or by events; the rest is a dead letter."""
+    client, letters = midge.client(), Inbox(midge, "loops")
+    for name, following in (("ping", "pong"), ("pong", "ping")):
+        settings = {"Timeout": 60, "MemorySize": 256, "DeadLetterConfig": {"TargetArn": letters.arn}}
+        deploy(midge, name, {"app.py": LOOP}, Environment={"Variables": {"NEXT": following}}, **settings)
+    client.invoke(FunctionName="ping", InvocationType="Event", Payload=b'{"round": 1, "kind": "Event"}')
+    letter = letters.next()
+    assert json.loads(letter["Body"]) == {"round": 33, "kind": "Event"}
+    assert letter["MessageAttributes"]["ErrorMessage"]["StringValue"] == "Recursive loop detected"
+    answer = client.invoke(FunctionName="ping", Payload=b'{"round": 1, "kind": "RequestResponse"}')
+    assert json.loads(answer["Payload"].read()) == 200
+    rounds = eventually(lambda: most_rounds(midge, 64), midge)
+    assert sorted(rounds) == sorted([*range(1, 33)] * 2)
+
+
+def most_rounds(midge: Midge, wanted: int) -> list[int]:
+    """The rounds that both functions ran, once there are so many."""
+    logs = midge.client("logs")
+    groups = ("/aws/lambda/ping", "/aws/lambda/pong")
+    found = [logs.filter_log_events(logGroupName=group, filterPattern="round")["events"] for group in groups]
+    rounds = [int(event["message"].split()[1]) for events in found for event in events]
+    return rounds if len(rounds) >= wanted else []
+
+
 @pytest.mark.needs("namespaces")
 def test_buckets_buses_and_functions_are_told(midge: Midge) -> None:
     """A failure comes to a bucket under AWS's key; a success to a bus, and to a function as its event."""

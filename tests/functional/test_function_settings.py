@@ -1,9 +1,11 @@
 """What holds for a function as a whole, on a server as a user starts it: it acts, and is still there after a restart."""
 
+import http.client
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from functional.server import ROLE, make_zip
@@ -45,3 +47,39 @@ def test_reserved_concurrency_limits_and_lasts(start_midge: Callable[..., Any]) 
     assert call(0) == THROTTLED
     client.delete_function_concurrency(FunctionName="slow")
     assert call(0) == "1"
+
+
+@pytest.mark.needs("namespaces")
+def test_the_rate_of_requests_is_limited_and_can_be_switched_off(start_midge: Callable[..., Any]) -> None:
+    """One place is ten requests a second, also through a function URL; with the rate switched off there is no limit."""
+    first = start_midge()
+    client = first.client()
+    client.create_function(
+        FunctionName="quick", Runtime="python3.11", Handler="app.handler", Role=ROLE,
+        Code={"ZipFile": make_zip({"app.py": "def handler(event, context):\n    return 1\n"})},
+    )  # fmt: skip
+    client.get_waiter("function_active_v2").wait(FunctionName="quick", WaiterConfig={"Delay": 1})
+    client.put_function_concurrency(FunctionName="quick", ReservedConcurrentExecutions=1)
+    url = client.create_function_url_config(FunctionName="quick", AuthType="NONE")["FunctionUrl"]
+
+    with pytest.raises(client.exceptions.TooManyRequestsException) as refused:
+        for _ in range(200):
+            client.invoke(FunctionName="quick")
+    answer = refused.value.response
+    assert answer["Reason"] == "ReservedFunctionInvocationRateLimitExceeded"
+    assert answer["retryAfterSeconds"] == "1"
+    assert answer["Error"]["Message"] == "Rate Exceeded."
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection("127.0.0.1", first.port)
+    answers: set[tuple[int, str | None]] = set()
+    for _ in range(200):
+        connection.request("GET", "/", headers={"Host": parts.netloc})
+        reply = connection.getresponse()
+        reply.read()
+        answers.add((reply.status, reply.headers["Retry-After"]))
+    assert (429, "1") in answers
+
+    first.stop()
+    client = start_midge(data_dir=first.data_dir, MIDGE_LIMITS_REQUESTS_PER_SECOND_PER_CONCURRENCY="0").client()
+    for _ in range(100):
+        assert client.invoke(FunctionName="quick")["StatusCode"] == 200

@@ -20,6 +20,7 @@ from harness.environments import (
     write_package,
 )
 
+from midge.observe.log_frames import Frame, FrameSplitter
 from midge.sandbox.port import ProcessExit
 
 REQUIRED = ["java17", "java25"]
@@ -95,7 +96,7 @@ public class Plain {
     public String speak(String text, Context context) {
         System.out.println("printed");
         System.err.println("erred");
-        context.getLogger().log("logged\\n");
+        context.getLogger().log("logged\\nin two lines\\n");
         return text;
     }
     public void fail(Object event) { throw new IllegalStateException("not like this", new RuntimeException("because")); }
@@ -196,16 +197,20 @@ def test_what_a_function_sees(shop: Workshop, package: Path, runtime: str) -> No
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_output(shop: Workshop, package: Path, runtime: str) -> None:
-    """What a function prints and logs comes in order, and nothing of the runtime's own among it."""
+    """What a function prints and logs comes in order, a message of several lines as one, and nothing of the runtime's own."""
 
-    async def work() -> str:
+    async def work() -> list[bytes | Frame]:
         async with shop.open_environment(
             package, runtime=runtime, handler="example.Plain::speak", **SETTINGS
         ) as driven:
             assert await driven.invoke("x") == "x"
-            return driven.text
+            driven.environment.drain_output()
+            return FrameSplitter(1_024).feed(driven.output)
 
-    assert shop.run(work()) == "printed\nerred\nlogged\n"
+    *printed, message = shop.run(work())
+    assert b"".join(part for part in printed if isinstance(part, bytes)) == b"printed\nerred\n"
+    assert isinstance(message, Frame)
+    assert message.message == b"logged\nin two lines\n"
 
 
 @newest
@@ -220,7 +225,7 @@ def test_json_logging(shop: Workshop, package: Path) -> None:
             return driven.text
 
     record = json.loads(shop.run(work()).splitlines()[-1])
-    assert record["message"] == "logged\n"
+    assert record["message"] == "logged\nin two lines\n"
     assert record["AWSRequestId"].startswith("8476a536")
 
 

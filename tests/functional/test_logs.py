@@ -117,11 +117,14 @@ def test_a_node_function_writes_whole_messages(midge: Midge, deploy: Deploy) -> 
     assert found[1:] == ["three\n", "four\n"]
 
 
+STEPS = ["initStart", "initRuntimeDone", "initReport"]
+
+
 @pytest.mark.parametrize(
     ("application", "system", "levels", "platform"),
     [
-        ("DEBUG", "DEBUG", ["INFO", "WARNING", "ERROR"], ["start", "runtimeDone", "report"]),
-        ("WARN", "INFO", ["WARNING", "ERROR"], ["start", "report"]),
+        ("DEBUG", "DEBUG", ["INFO", "WARNING", "ERROR"], [*STEPS, "start", "runtimeDone", "report"]),
+        ("WARN", "INFO", ["WARNING", "ERROR"], ["initStart", "start", "report"]),
         ("FATAL", "WARN", [], []),
     ],
 )

@@ -65,6 +65,8 @@ class FakeSubscribers:
 class CloudWatch:
     """The service on an event loop in a thread of its own. ``close`` it."""
 
+    service = "logs"
+
     def __init__(self, root: Path, limits: Limits | None = None, *, strict: bool = False) -> None:
         self.root = root
         self.limits = limits or Limits()
@@ -159,8 +161,8 @@ class CloudWatch:
     def client(self, account: str = ACCOUNT, region: str = REGION) -> Any:
         """boto3's client, unmodified but for its socket and its own checks of parameters."""
         client = boto3.client(
-            "logs", region_name=region, endpoint_url="http://127.0.0.1:9", aws_access_key_id=account,
+            self.service, region_name=region, endpoint_url="http://127.0.0.1:9", aws_access_key_id=account,
             aws_secret_access_key="s", config=Config(retries={"max_attempts": 0}, parameter_validation=False),
         )  # fmt: skip
-        client.meta.events.register("before-send.logs", self._send)
+        client.meta.events.register(f"before-send.{self.service}", self._send)
         return client

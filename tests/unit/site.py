@@ -21,6 +21,7 @@ from midge.http.internal import InternalPages
 from midge.http.listener import Answerers, Listener
 from midge.http.ports import Scope
 from midge.http.routes import Routes
+from midge.invoke.recursion import RecursiveLoops
 from midge.model.errors import ServiceError
 from midge.model.functions import FunctionId, FunctionVersion
 from midge.model.limits import Limits
@@ -137,6 +138,7 @@ class Site:
         self.stored: dict[FunctionId, list[FunctionVersion]] = {}
         self.relay = FakeRelay()
         self.accepted: list[AsyncEvent] = []
+        self.looping: set[FunctionId] = set()
         self.store = MemoryStore()
         self.urls = UrlDirectory(self.store, world.limits)
         self.listener = Listener(
@@ -147,6 +149,7 @@ class Site:
                     self.load,
                     world.platform.tasks,
                     accept=self.accept,
+                    loops=RecursiveLoops(world.limits.recursive_invocations, self.loops_allowed, world.metrics),
                     clock=world.clock,
                 ),
                 api=self.api,
@@ -176,6 +179,9 @@ class Site:
 
     async def health(self) -> dict[str, str]:
         return {"status": "ok"}
+
+    async def loops_allowed(self, function: FunctionId) -> bool:
+        return function in self.looping
 
     async def load(self, function: FunctionId, qualifier: str | None) -> None:
         """Nothing is stored but what the test lays down here."""

@@ -10,10 +10,12 @@ from midge.auth.credentials import Credentials
 from midge.clock import VirtualClock
 from midge.invoke.concurrency import ConcurrencyBook
 from midge.invoke.invocation import Invocation, Target
+from midge.invoke.keep_alive import keep_alive_rule
 from midge.invoke.outcome import Outcome
 from midge.invoke.platform import Platform
 from midge.invoke.pools import EnvironmentPools
 from midge.invoke.request_ids import RequestIds
+from midge.invoke.room import MemoryRoom
 from midge.invoke.router import Router
 from midge.invoke.snapshots import Snapshots
 from midge.invoke.watch import Watch
@@ -86,14 +88,20 @@ class OrderedLogs(LogWriter):
 class World:
     """Everything below the API, with one function version in it unless told otherwise."""
 
-    def __init__(self, data: Path, sandbox: FakeSandbox | None = None, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        data: Path,
+        sandbox: FakeSandbox | None = None,
+        limits: Limits | None = None,
+        keep_alive: str = "fixed",
+    ) -> None:
         self.clock = VirtualClock()
         self.limits = limits or Limits()
         self.log_root = data / "logs"
         self.sandbox = sandbox or FakeSandbox()
         self.logs = OrderedLogs(LogFiles(self.log_root, self.limits), self.clock, self.limits)
         self.stream_names = self.logs.names
-        self.metrics = Metrics(self.clock.monotonic)
+        self.metrics = Metrics(self.clock)
         self.ids = RequestIds()
         self.credentials = Credentials(b"k" * 32, {"AKID": "secret"})
         self.failures: list[BaseException] = []
@@ -104,7 +112,9 @@ class World:
             limits=self.limits,
             logs=self.logs,
             metrics=self.metrics,
-            concurrency=ConcurrencyBook(self.limits.account_concurrency),
+            concurrency=ConcurrencyBook(self.limits),
+            memory=MemoryRoom(self.clock, self.limits, self.limits.functions_memory_mb),
+            keep_alive=keep_alive_rule(keep_alive, self.limits),
             ids=self.ids,
             tasks=TaskOwner(self.failures.append),
             session_secret=self.credentials.session_secret,
@@ -125,13 +135,17 @@ class World:
         assert found is not None
         return found
 
-    def call(self, payload: bytes = b"{}", *, tail: bool = False, target: Target | None = None) -> Call:
+    def call(
+        self, payload: bytes = b"{}", *, tail: bool = False, target: Target | None = None, asynchronous: bool = False
+    ) -> Call:
         """Invoke the function. Raises ServiceError for what is refused at once."""
         request_id = self.ids.request_id()
         call = Call(request_id.decode())
         target = target or self.target()
         trace = self.ids.trace_id(self.clock.now())
-        target.pool.submit(Invocation(target, request_id, trace, payload, call.results.append, tail))
+        target.pool.submit(
+            Invocation(target, request_id, trace, payload, call.results.append, tail, asynchronous=asynchronous)
+        )
         return call
 
     @property
@@ -191,11 +205,12 @@ def in_world(
     scenario: Callable[[World], Awaitable[None]],
     sandbox: FakeSandbox | None = None,
     limits: Limits | None = None,
+    keep_alive: str = "fixed",
 ) -> None:
     """Run ``scenario`` in a world of its own and close it."""
 
     async def main() -> None:
-        world = World(data, sandbox, limits)
+        world = World(data, sandbox, limits, keep_alive)
         try:
             await scenario(world)
         finally:

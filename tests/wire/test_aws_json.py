@@ -16,12 +16,12 @@ from midge.wire import constraints
 from midge.wire.messages import Request, Response
 from midge.wire.model import load_service_model
 from midge.wire.parsing import parse_request
-from midge.wire.protocols import wire_of
+from midge.wire.protocols import Wires
 
 from .test_round_trip import full, varied
 
 MODEL = load_service_model("logs")
-WIRE = wire_of(MODEL)
+WIRE = Wires(MODEL).of(Request(method="POST", path="/"))
 BOTOCORE = botocore.model.ServiceModel(Loader().load_service_model("logs", "service-2"))
 STREAMING = {"GetLogObject", "StartLiveTail"}
 RECURSIVE = {"GetLogFields"}
@@ -133,6 +133,6 @@ def test_constraints_are_told_under_the_services_own_name() -> None:
 
 
 def test_a_protocol_that_midge_does_not_speak_is_refused() -> None:
-    """A service in the query protocol has no wire here."""
-    with pytest.raises(ValueError, match="speaks query"):
-        wire_of(load_service_model("iam"))
+    """A service in the protocol rest-xml has no wire here."""
+    with pytest.raises(ValueError, match="speaks rest-xml"):
+        Wires(load_service_model("s3"))

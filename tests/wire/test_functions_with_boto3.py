@@ -26,7 +26,7 @@ from midge.clock import SystemClock
 from midge.http.control import ControlPlane
 from midge.images.egress import Egress
 from midge.images.images import Images
-from midge.invoke.pool import ProvisionedEnvironments
+from midge.invoke.provisioned import ProvisionedEnvironments
 from midge.invoke.request_ids import RequestIds
 from midge.model.functions import Alias, FunctionId, FunctionVersion
 from midge.model.limits import Limits

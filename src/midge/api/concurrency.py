@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from midge.api import provisioned_concurrency
 from midge.api.control_plane import ControlPlane
 from midge.api.names import resolve_function
 from midge.api.services import CallContext
@@ -32,8 +33,15 @@ async def put_function_concurrency(
 
 async def _check_room(plane: ControlPlane, settings: FunctionSettings, wanted: int) -> None:
     limits, function = plane.services.limits, settings.function
+    provisioned = sum(config.requested for config in await provisioned_concurrency.configs(plane, function))
+    if wanted < provisioned:
+        raise invalid_parameter(
+            f"ReservedConcurrentExecutions  {wanted} should not be lower than function's "
+            f"total provisioned concurrency [{provisioned}]."
+        )
     usage = await plane.services.store.usage(function.account, function.region)
-    others = usage.reserved_concurrency - (settings.reserved_concurrency or 0)
+    others = usage.reserved_concurrency + usage.provisioned_concurrency
+    others -= provisioned if settings.reserved_concurrency is None else settings.reserved_concurrency
     least = limits.unreserved_concurrency
     if wanted and limits.account_concurrency - others - wanted < least:
         raise invalid_parameter(

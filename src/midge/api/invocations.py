@@ -20,6 +20,7 @@ from midge.api.acceptance import AcceptEvent, new_event, put
 from midge.clock import Clock
 from midge.invoke.invocation import Invocation, Target
 from midge.invoke.outcome import ACCEPTED, DRY_RUN, Done, service_failure
+from midge.invoke.recursion import RecursiveLoops, recursive_invocation
 from midge.invoke.router import Router
 from midge.invoke.streaming import ResponseSink
 from midge.invoke.tenants import tenant_missing, tenant_unwanted
@@ -69,9 +70,18 @@ class Invocations:
     """Entrance of every invocation. ``accept`` takes what is invoked asynchronously."""
 
     def __init__(
-        self, router: Router, limits: Limits, load: Loader, tasks: TaskOwner, *, accept: AcceptEvent, clock: Clock
+        self,
+        router: Router,
+        limits: Limits,
+        load: Loader,
+        tasks: TaskOwner,
+        *,
+        accept: AcceptEvent,
+        loops: RecursiveLoops,
+        clock: Clock,
     ) -> None:
         self._accept = accept
+        self._loops = loops
         self._clock = clock
         self._router = router
         self._limits = limits
@@ -124,18 +134,20 @@ class Invocations:
                 return
             if tenant is not None:
                 check_tenant(target, tenant)
-            target.pool.submit(
-                Invocation(
-                    target, request_id, trace_id, payload or b"{}", done, tail, client_context, None, sink, tenant
-                )
+            trace_id, goes_on = self._loops.follow(trace_id, target.mark)
+            invocation = Invocation(
+                target, request_id, trace_id, payload or b"{}", done, tail, client_context, None, sink, tenant
             )
+            if goes_on:
+                self._tasks.start(self._go_on_with_loop(function, invocation))
+            else:
+                target.pool.submit(invocation)
             return
-        invocation = partial(
+        make = partial(
             Invocation, request_id=request_id, trace_id=trace_id, payload=payload or b"{}", done=done, tail=tail,
             client_context=client_context, sink=sink, tenant_id=tenant,
         )  # fmt: skip
-        make = None if kind == b"DryRun" else invocation
-        self._tasks.start(self._load_and_invoke(function, qualifier, make, done, tenant))
+        self._tasks.start(self._load_and_invoke(function, qualifier, None if kind == b"DryRun" else make, done, tenant))
 
     async def _load_and_accept(self, event: AsyncEvent, done: Done, target: Target | None) -> None:
         """Have an event of a function that exists accepted; every error goes to ``done``."""
@@ -172,7 +184,11 @@ class Invocations:
                 raise not_found(function.arn if qualifier is None else function.qualified_arn(qualifier))
             check_tenant(target, tenant)
             if make is not None:
-                target.pool.submit(make(target))
+                invocation = make(target)
+                invocation.trace_id, goes_on = self._loops.follow(invocation.trace_id, target.mark)
+                if goes_on and await self._loops.ends(function):
+                    raise recursive_invocation()
+                target.pool.submit(invocation)
                 return
         except ServiceError as error:
             done(error)
@@ -181,6 +197,18 @@ class Invocations:
             done(service_failure())
         else:
             done(DRY_RUN)
+
+    async def _go_on_with_loop(self, function: FunctionId, invocation: Invocation) -> None:
+        """Run what continues a recursive loop, if the function allows that; every error goes to ``done``."""
+        try:
+            if await self._loops.ends(function):
+                raise recursive_invocation()
+            invocation.target.pool.submit(invocation)
+        except ServiceError as error:
+            invocation.done(error)
+        except Exception:  # noqa: BLE001 - a mistake of ours must not leave the caller without an answer
+            structlog.get_logger("midge.api").exception("loop_not_decided", function=function.arn)
+            invocation.done(service_failure())
 
     @staticmethod
     def _other_type(kind: bytes, *, streaming: bool) -> None:

@@ -235,7 +235,7 @@ OPERATIONS: Mapping[str, Operation] = {
         enforced("CapacityProviderName", "Marker", "MaxItems"),
     ),
     "PutFunctionRecursionConfig": Operation(
-        recursion.put_function_recursion_config, enforced("FunctionName", "RecursiveLoop"), stored_only=True
+        recursion.put_function_recursion_config, enforced("FunctionName", "RecursiveLoop")
     ),
     "GetFunctionRecursionConfig": Operation(recursion.get_function_recursion_config, enforced("FunctionName")),
     "CreateEventSourceMapping": Operation(

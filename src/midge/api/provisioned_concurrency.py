@@ -52,9 +52,11 @@ async def put_provisioned_concurrency_config(
         config = ProvisionedConcurrency(
             function=function, qualifier=named.qualifier or "", requested=wanted, last_modified=plane.now()
         )
-        others = [each for each in await _configs(plane, function) if each.qualifier != config.qualifier]
+        others = [each for each in await configs(plane, function) if each.qualifier != config.qualifier]
         await _refuse_overlap(plane, config, others)
-        await _check_room(plane, function, wanted + sum(each.requested for each in others))
+        before = sum(each.requested for each in others)
+        replaced = await plane.services.store.resource(ProvisionedConcurrency, config.place)
+        await _check_room(plane, function, wanted + before, before + (0 if replaced is None else replaced.requested))
         await plane.services.store.put_resource(config)
         await apply(plane, function)
     return {
@@ -66,7 +68,8 @@ async def put_provisioned_concurrency_config(
     }
 
 
-async def _configs(plane: ControlPlane, function: FunctionId) -> list[ProvisionedConcurrency]:
+async def configs(plane: ControlPlane, function: FunctionId) -> list[ProvisionedConcurrency]:
+    """All of one function."""
     scope = ResourceScope(account=function.account, region=function.region, owner=function.name)
     found: list[ProvisionedConcurrency] = []
     marker: str | None = None
@@ -98,8 +101,11 @@ async def _version_of(plane: ControlPlane, config: ProvisionedConcurrency) -> st
     return config.qualifier if alias is None else alias.version
 
 
-async def _check_room(plane: ControlPlane, function: FunctionId, wanted: int) -> None:
-    """What is provisioned comes out of the function's reserved concurrency, or else out of the account's."""
+async def _check_room(plane: ControlPlane, function: FunctionId, wanted: int, before: int) -> None:
+    """What is provisioned comes out of the function's reserved concurrency, or else out of the account's.
+
+    ``wanted`` and ``before`` are of all the function's configurations together.
+    """
     limits = plane.services.limits
     reserved = (await plane.settings(function)).reserved_concurrency
     if reserved is not None:
@@ -110,7 +116,8 @@ async def _check_room(plane: ControlPlane, function: FunctionId, wanted: int) ->
             )
         return
     usage = await plane.services.store.usage(function.account, function.region)
-    room = limits.account_concurrency - usage.reserved_concurrency - limits.unreserved_concurrency
+    others = usage.reserved_concurrency + usage.provisioned_concurrency - before
+    room = limits.account_concurrency - others - limits.unreserved_concurrency
     if wanted > room:
         raise invalid_parameter(
             f"Specified ConcurrentExecutions for function is greater than account's unreserved concurrency [{room}]."
@@ -121,7 +128,7 @@ async def apply(plane: ControlPlane, function: FunctionId) -> None:
     """Let the router keep what the function's configurations ask for; nobody else changes the function meanwhile."""
     router, store = plane.services.router, plane.services.store
     wanted: Counter[str] = Counter()
-    for config in await _configs(plane, function):
+    for config in await configs(plane, function):
         wanted[await _version_of(plane, config)] += config.requested
     for version in wanted:
         if not router.knows(function, version) and (found := await store.version(function, version)) is not None:

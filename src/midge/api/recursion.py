@@ -1,4 +1,4 @@
-"""Whether recursive loops of a function end by themselves. Kept; nothing detects such loops yet.
+"""Whether recursive loops of a function end by themselves; see ``invoke.recursion``.
 
 Source: https://docs.aws.amazon.com/lambda/latest/api/API_PutFunctionRecursionConfig.html and invocation-recursion.html
 """
@@ -15,7 +15,6 @@ from midge.api.services import CallContext
 async def put_function_recursion_config(
     plane: ControlPlane, values: Mapping[str, Any], context: CallContext
 ) -> dict[str, Any]:
-    """Says aloud that a choice has no effect when it is a new one."""
     function = resolve_function("PutFunctionRecursionConfig", values["FunctionName"], context)
     wanted = values["RecursiveLoop"]
     lock = plane.locks.of(function)
@@ -24,7 +23,6 @@ async def put_function_recursion_config(
         settings = await plane.settings(function)
         if settings.recursive_loop != wanted:
             await plane.services.store.put_resource(replace(settings, recursive_loop=wanted))
-            plane.say_kept(function.arn, ["RecursiveLoop"])
     return {"RecursiveLoop": wanted}
 
 

@@ -45,6 +45,7 @@ async def open_events(
         load,
         settings.config,
         reports,
+        loops=execution.loops,
         clock=clock,
         limits=limits,
         metrics=execution.metrics,

@@ -9,15 +9,20 @@ from pathlib import Path
 
 from midge.app.errors import StartError, failed
 from midge.app.keeping import Kept
+from midge.app.memory import memory_for_functions_mb
 from midge.auth.credentials import Credentials
 from midge.clock import Clock, SystemClock
 from midge.config import Config
+from midge.events.settings import StoredSettings
 from midge.http.listener import Listener
 from midge.images.images import Images
 from midge.invoke.concurrency import ConcurrencyBook
 from midge.invoke.environment import Platform
+from midge.invoke.keep_alive import keep_alive_rule
 from midge.invoke.pools import EnvironmentPools
+from midge.invoke.recursion import RecursiveLoops
 from midge.invoke.request_ids import RequestIds
+from midge.invoke.room import MemoryRoom
 from midge.invoke.router import Router
 from midge.invoke.snapshots import Snapshots
 from midge.invoke.watch import Watch
@@ -47,6 +52,7 @@ class Execution:
     clock: Clock
     credentials: Credentials
     concurrency: ConcurrencyBook
+    loops: RecursiveLoops
 
 
 async def runtime_images(config: Config, images: Images, *, isolated: bool) -> dict[str, RootImage]:
@@ -80,7 +86,7 @@ def open_execution(
     catalogue = ImagedCatalogue(found, imaged)
     sandbox = _sandbox(config, catalogue, listeners, isolated=isolated)
     stack.push_async_callback(sandbox.close)
-    metrics, ids = Metrics(clock.monotonic), RequestIds()
+    metrics, ids = Metrics(clock), RequestIds()
     credentials = Credentials(kept.secret, config.aws.secrets)
     snapshots = Snapshots()
     platform = Platform(
@@ -89,7 +95,9 @@ def open_execution(
         limits=config.limits,
         logs=kept.logs,
         metrics=metrics,
-        concurrency=ConcurrencyBook(config.limits.account_concurrency),
+        concurrency=ConcurrencyBook(config.limits),
+        keep_alive=keep_alive_rule(config.environments.keep_alive, config.limits),
+        memory=MemoryRoom(clock, config.limits, memory_for_functions_mb(config.limits)),
         ids=ids,
         tasks=TaskOwner(partial(failed, "an environment could not be started")),
         session_secret=credentials.session_secret,
@@ -110,6 +118,7 @@ def open_execution(
         clock=clock,
         credentials=credentials,
         concurrency=platform.concurrency,
+        loops=RecursiveLoops(config.limits.recursive_invocations, StoredSettings(kept.store).loops_allowed, metrics),
     )
 
 

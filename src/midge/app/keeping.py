@@ -10,6 +10,7 @@ from midge.config import Config
 from midge.images.egress import Egress
 from midge.images.images import Images
 from midge.log_store.files import LogFiles
+from midge.metric_store.files import MetricStore
 from midge.observe.logs import LogWriter
 from midge.store.secret import read_or_create_secret
 from midge.store.sqlite import SqliteStore
@@ -24,6 +25,7 @@ class Kept:
     packages: Packages
     images: Images
     logs: LogWriter
+    metrics: MetricStore
     secret: bytes
 
 
@@ -44,5 +46,7 @@ async def open_kept(config: Config, stack: AsyncExitStack, clock: Clock) -> Kept
     stack.push_async_callback(images.close)
     logs = LogWriter(LogFiles(data / "logs", limits), clock, limits)
     stack.push_async_callback(logs.close)
+    metrics = await MetricStore.open(data / "metrics.db", limits)
+    stack.push_async_callback(metrics.close)
     secret = read_or_create_secret(data / "secret")
-    return Kept(store=store, blobs=blobs, packages=packages, images=images, logs=logs, secret=secret)
+    return Kept(store=store, blobs=blobs, packages=packages, images=images, logs=logs, metrics=metrics, secret=secret)

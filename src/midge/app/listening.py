@@ -1,13 +1,15 @@
-"""What answers: the Lambda API, CloudWatch Logs, the listener that they share."""
+"""What answers: the Lambda API, CloudWatch Logs and CloudWatch's metrics, the listener that they share."""
 
 from collections.abc import Awaitable, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 from midge.api.dispatch import Api
 from midge.api.invocations import Invocations
 from midge.api.services import CallContext
 from midge.app.execution import Execution
+from midge.app.keeping import Kept
 from midge.auth.scope import Scopes
 from midge.auth.sigv4 import Verifier
 from midge.clock import Clock, SystemClock
@@ -22,7 +24,12 @@ from midge.http.listener import Answerers, Listener
 from midge.http.relay import Relay
 from midge.http.routes import Routes
 from midge.log_store.reading import LogReader
+from midge.metric_store.keeping import MinuteKeeper
 from midge.observe.logs import LogWriter
+from midge.observe.url_figures import UrlFigures
+from midge.services.cloudwatch.api import OPERATIONS, CloudWatchApi
+from midge.services.cloudwatch.context import CloudWatchServices
+from midge.services.cloudwatch.store import Metrics
 from midge.services.logs.api import LogsApi
 from midge.services.logs.archive import LogArchive
 from midge.services.logs.context import LogsServices
@@ -51,31 +58,53 @@ def open_logs(
     return logs
 
 
+def open_cloudwatch(config: Config, stack: AsyncExitStack, kept: Kept, execution: Execution) -> CloudWatchApi:
+    """CloudWatch's metrics, of what is counted and of what others put."""
+    clock, limits = execution.clock, config.limits
+    keeper = MinuteKeeper(execution.metrics.minutes, kept.metrics, clock, limits)
+    keeper.start()
+    stack.push_async_callback(keeper.close)
+    metrics = Metrics(kept.metrics, keeper)
+    return CloudWatchApi(CloudWatchServices(metrics=metrics, clock=clock, limits=limits, strict=config.server.strict))
+
+
 def open_listener(
     config: Config,
     execution: Execution,
     invocations: Invocations,
-    apis: tuple[Api, LogsApi],
+    apis: tuple[Api, LogsApi, CloudWatchApi],
     pages: InternalPages,
     relay: Relay,
 ) -> Listener:
     address = f"{config.server.host}:{config.server.port}"
-    place = {"account": config.aws.account, "region": config.aws.region, "address": address}
-    api, logs = apis
-    control = ControlPlane(load_service_model("lambda"), _operations(api), execution.ids, **place)
-    others = {
-        "logs": ControlPlane(
-            load_service_model("logs"), logs.handle, execution.ids, **place, invalid="InvalidParameterException"
+    account, region, ids = config.aws.account, config.aws.region, execution.ids
+    plane = partial(ControlPlane, account=account, region=region, address=address)
+    api, logs, cloudwatch = apis
+    control = plane(load_service_model("lambda"), _operations(api), ids)
+    others = {"logs": plane(load_service_model("logs"), logs.handle, ids, invalid="InvalidParameterException")}
+    shared = {
+        "monitoring": plane(
+            load_service_model("cloudwatch"),
+            cloudwatch.handle,
+            ids,
+            invalid="ValidationError",
+            owned=frozenset(OPERATIONS),
+            unpacked_bytes=config.limits.metric_body_bytes,
         )
     }
+    everything = Apis(control, others, shared)
     return Listener(
         Answerers(
             invocations=invocations,
-            api=Apis(control, others),
+            api=everything,
+            owns=everything.owns,
             internal=pages,
-            routes=Routes(config.aws.account, config.aws.region, config.server.domain, services=frozenset(others)),
+            routes=Routes(account, region, config.server.domain, services=frozenset(others), shared=frozenset(shared)),
             function_urls=UrlAccess(
-                directory=api.urls, verify=Verifier(execution.credentials.secret_of).verify, domain=config.server.domain
+                directory=api.urls,
+                verify=Verifier(execution.credentials.secret_of).verify,
+                domain=config.server.domain,
+                count=UrlFigures(execution.metrics).count,
             ),
             hosts=HostRules(hosts=(config.server.domain,)),
             scope=Scopes().of_header,

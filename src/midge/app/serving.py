@@ -23,7 +23,7 @@ from midge.app.errors import StartError, failed
 from midge.app.events import open_events
 from midge.app.execution import Execution, open_execution, runtime_images
 from midge.app.keeping import open_kept
-from midge.app.listening import open_listener, open_logs
+from midge.app.listening import open_cloudwatch, open_listener, open_logs
 from midge.clock import Clock, SystemClock, TurnableClock
 from midge.config import Config
 from midge.events.dispatcher import Dispatcher
@@ -129,7 +129,9 @@ async def _open(config: Config, stack: AsyncExitStack, *, isolated: bool) -> Lis
     stack.push_async_callback(api.close)
     loads = TaskOwner(partial(failed, "a function could not be loaded"))
     stack.push_async_callback(loads.close)
-    invocations = Invocations(execution.router, config.limits, api.load, loads, accept=events.accept, clock=clock)
+    invocations = Invocations(
+        execution.router, config.limits, api.load, loads, accept=events.accept, loops=execution.loops, clock=clock
+    )
     await events.start()
     stack.push_async_callback(events.close)
     pages = InternalPages(
@@ -140,9 +142,10 @@ async def _open(config: Config, stack: AsyncExitStack, *, isolated: bool) -> Lis
     )
     subscribers = FunctionSubscribers(execution.router, api.load, events.accept, execution.ids, clock)
     logs = open_logs(config, stack, kept.logs, subscribers, clock)
+    cloudwatch = open_cloudwatch(config, stack, kept, execution)
     relay = Relay(moto, config.limits)
     stack.push_async_callback(relay.close)
-    listener = open_listener(config, execution, invocations, (api, logs), pages, relay)
+    listener = open_listener(config, execution, invocations, (api, logs, cloudwatch), pages, relay)
     listeners.append(listener)
     stack.push_async_callback(listener.close)
     return listener

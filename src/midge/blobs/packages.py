@@ -28,6 +28,7 @@ from midge.blobs.zips import check_zip, extensions, unzipped_bytes
 from midge.model.errors import ServiceError
 from midge.model.functions import Code
 from midge.model.limits import Limits
+from midge.tasks import to_the_end
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _BOOT_FILE = ".boot"
@@ -113,7 +114,7 @@ class Packages:
         lock = self._locks.setdefault(name, asyncio.Lock())
         async with lock:
             self._whole.discard(name)
-            await self._to_the_end(self._remove, name)
+            await self._in_thread(self._remove, name)
 
     async def close(self) -> None:
         """Wait for what is being unpacked."""
@@ -128,23 +129,15 @@ class Packages:
     async def _unpack(self, name: str, digests: Sequence[str]) -> None:
         zips = await self._zips(digests)
         try:
-            await self._to_the_end(self._unpack_into_place, name, zips)
+            await self._in_thread(self._unpack_into_place, name, zips)
         except _UNUSABLE as error:
             raise PackageError(f"the zip {' with '.join(digests)} cannot be unpacked: {error}") from error
         self._whole.add(name)
 
-    async def _to_the_end(self, work: Callable[..., None], *args: object) -> None:
-        """Run ``work`` in a thread and return, or be cancelled, only when it is over: the lock must outlast it."""
+    async def _in_thread(self, work: Callable[..., None], *args: object) -> None:
+        """Run ``work`` in a thread; the lock must outlast it."""
         job = asyncio.get_running_loop().run_in_executor(self._executor, work, *args)
-        cancelled = False
-        while not job.done():
-            try:
-                await asyncio.wait([job])
-            except asyncio.CancelledError:
-                cancelled = True
-        if cancelled:
-            raise asyncio.CancelledError
-        job.result()
+        await to_the_end(job)
 
     # in the executor's threads
 

@@ -3,6 +3,7 @@
 import click
 
 import midge
+from midge.cli.bill import bill
 from midge.cli.doctor import doctor
 from midge.cli.logs import logs
 from midge.cli.runtimes import runtimes
@@ -19,3 +20,4 @@ main.add_command(serve)
 main.add_command(doctor)
 main.add_command(runtimes)
 main.add_command(logs)
+main.add_command(bill)

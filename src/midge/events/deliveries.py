@@ -86,7 +86,12 @@ class AwsDeliveries:
         del text
         client = self._client(arn)
         url = client.get_queue_url(QueueName=arn.resource, QueueOwnerAWSAccountId=arn.account)["QueueUrl"]
-        client.send_message(QueueUrl=url, MessageBody=message.body.decode(), MessageAttributes=message.attributes or {})
+        client.send_message(
+            QueueUrl=url,
+            MessageBody=message.body.decode(),
+            MessageAttributes=message.attributes or {},
+            MessageSystemAttributes={"AWSTraceHeader": {"DataType": "String", "StringValue": message.trace_id}},
+        )
 
     def _to_topic(self, arn: Arn, text: str, message: Message) -> None:
         self._client(arn).publish(

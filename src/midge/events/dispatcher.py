@@ -17,8 +17,10 @@ from midge.events.lane import Lane
 from midge.events.port import Configs
 from midge.events.reports import Ending, Reports
 from midge.events.retry import Attempt, Policy
+from midge.invoke import lineage
 from midge.invoke.invocation import Invocation
 from midge.invoke.outcome import Outcome
+from midge.invoke.recursion import RecursiveLoops
 from midge.invoke.request_ids import RequestIds
 from midge.invoke.router import Router
 from midge.model.errors import ServiceError
@@ -67,6 +69,7 @@ class Dispatcher:
         configs: Configs,
         reports: Reports,
         *,
+        loops: RecursiveLoops,
         clock: Clock,
         limits: Limits,
         metrics: Metrics,
@@ -78,6 +81,7 @@ class Dispatcher:
         self._load = load
         self._configs = configs
         self._reports = reports
+        self._loops = loops
         self._clock = clock
         self._limits = limits
         self._metrics = metrics
@@ -123,6 +127,7 @@ class Dispatcher:
         finally:
             lane.coming -= 1
         self._metrics.function(event.function.name).async_events_received += 1
+        self._metrics.event(event.function, event.qualifier, "AsyncEventsReceived")
         if held:
             lane.add(event)
         else:
@@ -169,8 +174,15 @@ class Dispatcher:
         if retry.expired(event.accepted_seconds, self._clock.now(), config.rules):
             await self._end(event, config, Ending(condition=retry.EVENT_AGE_EXCEEDED, invocations=event.attempts))
             return False
-        result = await self._invoke(event)
+        led_here = event.trace_id.encode("latin-1") or self._ids.trace_id(self._clock.now())
+        trace_id, goes_on = self._loops.follow(led_here, lineage.mark(event.function.arn))
+        if goes_on and await self._loops.ends(event.function):
+            await self._end(event, config, Ending(condition=retry.RECURSIVE_LOOP, invocations=event.attempts))
+            return False
+        age_seconds = self._clock.now() - event.accepted_seconds
+        result = await self._invoke(event, trace_id)
         if isinstance(result, Outcome):
+            self._metrics.event(event.function, event.qualifier, "AsyncEventAge", age_seconds * 1000, "Milliseconds")
             attempt = Attempt.SUCCEEDED if result.function_error is None else Attempt.FUNCTION_FAILED
             await self._decide(lane, event, config, attempt, result)
             return True
@@ -183,7 +195,7 @@ class Dispatcher:
             await self._decide(lane, event, config, Attempt.NOT_RUN, None)
         return False
 
-    async def _invoke(self, event: AsyncEvent) -> Outcome | ServiceError:
+    async def _invoke(self, event: AsyncEvent, trace_id: bytes) -> Outcome | ServiceError:
         try:
             target = self._router.find(event.function, event.qualifier)
             if target is None:
@@ -196,11 +208,12 @@ class Dispatcher:
                 Invocation(
                     target,
                     event.request_id.encode(),
-                    event.trace_id.encode("latin-1") or self._ids.trace_id(self._clock.now()),
+                    trace_id,
                     event.payload,
                     lambda result: None if done.done() else done.set_result(result),
                     client_context=event.client_context,
                     tenant_id=None if event.tenant_id is None else event.tenant_id.encode("ascii"),
+                    asynchronous=True,
                 )
             )
             return await done
@@ -239,6 +252,7 @@ class Dispatcher:
             reported = await self._reports.send(event, ending, destination, self.accept)
         if not succeeded and not reported:
             self._metrics.function(event.function.name).async_events_dropped += 1
+            self._metrics.event(event.function, event.qualifier, "AsyncEventsDropped")
         await self._queue.remove(event)
         self._count -= 1
 

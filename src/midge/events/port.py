@@ -28,6 +28,8 @@ class Message:
     body: bytes
     success: bool
     request_id: str
+    trace_id: str
+    """That of the event, the function included: who is told goes on with its chain of requests."""
     attributes: dict[str, dict[str, str]] | None = None
     """``MessageAttributes``, of a dead letter."""
     now_seconds: float

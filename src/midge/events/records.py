@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from midge.events.retry import RECURSIVE_LOOP
 from midge.observe.log_records import iso_time
 from midge.queue.port import AsyncEvent
 
@@ -50,19 +51,19 @@ def record(
     return msgspec.json.encode(document)
 
 
-def dead_letter_attributes(event: AsyncEvent, response: bytes | None) -> dict[str, dict[str, str]]:
-    """``MessageAttributes`` for SQS and SNS; the message itself is the event's payload."""
+def dead_letter_attributes(event: AsyncEvent, response: bytes | None, condition: str) -> dict[str, dict[str, str]]:
+    """``MessageAttributes`` for SQS and SNS; the message itself is the event's payload. ``condition`` ended it."""
     return {
         "RequestID": {"DataType": "String", "StringValue": event.request_id},
         "ErrorCode": {"DataType": "Number", "StringValue": "200" if response is not None else "429"},
-        "ErrorMessage": {"DataType": "String", "StringValue": _error_message(response)},
+        "ErrorMessage": {"DataType": "String", "StringValue": _error_message(response, condition)},
     }
 
 
-def _error_message(response: bytes | None) -> str:
+def _error_message(response: bytes | None, condition: str) -> str:
     """The function's own ``errorMessage``, or why it did not run; never empty, which SQS would refuse."""
     if response is None:
-        return "Event age exceeded"
+        return "Recursive loop detected" if condition == RECURSIVE_LOOP else "Event age exceeded"
     try:
         document = json.loads(response)
         message = document["errorMessage"]

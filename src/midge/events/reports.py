@@ -14,6 +14,7 @@ from midge.clock import Clock, pause
 from midge.events import records
 from midge.events.port import DeadLetterTargets, Deliveries, DeliveryError, Message
 from midge.events.retry import SUCCESS
+from midge.invoke import lineage
 from midge.invoke.outcome import Outcome
 from midge.invoke.request_ids import RequestIds
 from midge.model.arns import parse_function_reference
@@ -66,16 +67,20 @@ class Reports:
         if destination is not None:
             body = self._record(event, ending)
             delivered = await self._deliver(destination, self._message(event, ending, body), accept)
-            metrics.destination_delivery_failures += not delivered
+            if not delivered:
+                metrics.destination_delivery_failures += 1
+                self._metrics.event(event.function, event.qualifier, "DestinationDeliveryFailures")
             taken = delivered
         if ending.condition != SUCCESS:
             target = await self._dead_letter_targets(event.function, event.qualifier)
             if target is not None:
                 response = None if ending.outcome is None else ending.outcome.payload
-                attributes = records.dead_letter_attributes(event, response)
+                attributes = records.dead_letter_attributes(event, response, ending.condition)
                 letter = self._message(event, ending, event.payload, attributes)
                 delivered = await self._deliver(target, letter, accept)
-                metrics.dead_letter_errors += not delivered
+                if not delivered:
+                    metrics.dead_letter_errors += 1
+                    self._metrics.event(event.function, event.qualifier, "DeadLetterErrors")
                 taken = taken or delivered
         return taken
 
@@ -100,6 +105,7 @@ class Reports:
             body=body,
             success=ending.condition == SUCCESS,
             request_id=event.request_id,
+            trace_id=_chain(event),
             attributes=attributes,
             now_seconds=self._clock.now(),
         )
@@ -131,7 +137,7 @@ class Reports:
             function=FunctionId(account=reference.account, region=reference.region, name=reference.name),
             qualifier=reference.qualifier,
             request_id=self._ids.request_id().decode(),
-            trace_id=self._ids.trace_id(now).decode(),
+            trace_id=message.trace_id,
             payload=message.body,
             accepted_seconds=now,
             due_seconds=now,
@@ -140,3 +146,9 @@ class Reports:
             await accept(event)
         except (ServiceError, StoreError) as error:
             raise DeliveryError(str(error)) from error
+
+
+def _chain(event: AsyncEvent) -> str:
+    """The trace header of what follows from an event."""
+    header, _ = lineage.follow(event.trace_id.encode("latin-1"), lineage.mark(event.function.arn))
+    return header.decode("latin-1")

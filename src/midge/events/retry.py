@@ -13,6 +13,8 @@ from midge.model.limits import Limits
 SUCCESS = "Success"
 RETRIES_EXHAUSTED = "RetriesExhausted"
 EVENT_AGE_EXCEEDED = "EventAgeExceeded"
+RECURSIVE_LOOP = "RecursiveLoop"
+"""Not one of the conditions that AWS documents: it documents none for this case."""
 
 
 class Attempt(Enum):

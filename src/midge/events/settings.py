@@ -1,7 +1,7 @@
 """What the store says about a function's asynchronous invocations."""
 
 from midge.model.event_invoke_configs import EventInvokeConfig
-from midge.model.functions import LATEST, FunctionId
+from midge.model.functions import LATEST, FunctionId, FunctionSettings
 from midge.store.port import Store
 
 
@@ -14,6 +14,11 @@ class StoredSettings:
     async def config(self, function: FunctionId, qualifier: str) -> EventInvokeConfig | None:
         """The configuration of exactly that qualifier, ``$LATEST`` where the caller named none."""
         return await self._store.resource(EventInvokeConfig, function.place(qualifier))
+
+    async def loops_allowed(self, function: FunctionId) -> bool:
+        """Whether it may be invoked in a recursive loop."""
+        settings = await self._store.resource(FunctionSettings, function.place())
+        return settings is not None and settings.recursive_loop == "Allow"
 
     async def dead_letter_target(self, function: FunctionId, qualifier: str | None) -> str | None:
         """The ARN of the dead-letter queue or topic of the version that a qualifier leads to."""

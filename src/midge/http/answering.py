@@ -43,6 +43,7 @@ def answering(answerers: "Answerers", renderer: Renderer, tasks: TaskOwner) -> t
         Kind.INTERNAL: whole.begin,
         Kind.RELAY: relayed.begin,
         Kind.STREAM: invoke.begin_stream,
+        Kind.SHARED: _Shared(answerers, whole, relayed).begin,
         Kind.FUNCTION_URL: FunctionUrls(answerers, answerers.function_urls, renderer, tasks).begin,
     }
     return tuple(by_kind[kind] for kind in Kind)
@@ -163,3 +164,18 @@ class _Relayed:
         if connection.awaits(exchange):
             exchange.keep_alive = exchange.keep_alive and usable and exchange.complete
             connection.finish(exchange)
+
+
+class _Shared:
+    """A service of which some operations are ours, and the others another's."""
+
+    def __init__(self, answerers: "Answerers", ours: _Whole, relayed: _Relayed) -> None:
+        self._answerers = answerers
+        self._ours = ours
+        self._relayed = relayed
+
+    def begin(self, connection: "AwsEndpoint", exchange: Exchange) -> None:
+        if self._answerers.owns(exchange.as_request(), exchange.scope):
+            self._ours.begin(connection, exchange)
+        else:
+            self._relayed.begin(connection, exchange)

@@ -23,6 +23,8 @@ class Kind(IntEnum):
     """A function, over HTTP."""
     STREAM = 5
     """The invoke path, answered part by part."""
+    SHARED = 6
+    """The control plane or another service, which only the whole request says."""
 
 
 class Known(IntEnum):

@@ -19,9 +19,11 @@ from midge.http.exchange import Exchange, Known
 from midge.http.render import Renderer
 from midge.http.response_streams import ClientStream
 from midge.http.url_streams import UrlStreamAnswer
+from midge.invoke import lineage
 from midge.invoke.outcome import Outcome
 from midge.model.errors import ServiceError
 from midge.model.function_urls import FunctionUrl
+from midge.model.functions import FunctionId
 from midge.store.errors import StoreError
 from midge.tasks import TaskOwner
 from midge.wire.messages import Request, Response
@@ -54,6 +56,8 @@ class UrlAccess:
     directory: UrlDirectory
     verify: Callable[[Request, float], Signer]
     domain: str = "localhost"
+    count: Callable[[FunctionId, str | None, int, float], None] = lambda function, alias, status, seconds: None  # noqa: ARG005
+    """Told of each answer: the function and the alias, the status, how many seconds it took."""
 
 
 class _Visit:
@@ -70,13 +74,20 @@ class _Visit:
         self.request = exchange.as_request()
         self.url = url
         self.target = target
+        self._begun = site.monotonic()
+
+    def count(self, status: int) -> None:
+        """It is being answered with ``status``."""
+        self._site.count(self.url, status, self._site.monotonic() - self._begun)
 
     def whole(self, answer: UrlAnswer) -> None:
         """Write a whole answer, unless the client has gone."""
+        self.count(answer.status)
         self._site.write(self.connection, self.exchange, self._with_cors(answer))
 
     def head(self, answer: UrlAnswer, *, chunked: bool) -> tuple[bytes, bool]:
         """The head of an answer whose body follows, and whether one may follow."""
+        self.count(answer.status)
         framing = b"Transfer-Encoding: chunked" if chunked else b""
         return self._site.head(self.exchange, self._with_cors(answer), framing)
 
@@ -118,6 +129,11 @@ class FunctionUrls:
         self._access = access
         self._renderer = renderer
         self._tasks = tasks
+        self.monotonic = answerers.clock.monotonic
+
+    def count(self, url: FunctionUrl, status: int, seconds: float) -> None:
+        """A request has been answered, after so many seconds."""
+        self._access.count(url.function, url.alias, status, seconds)
 
     def begin(self, connection: "AwsEndpoint", exchange: Exchange) -> None:
         """Begin the answer; what has not been called before is looked up first."""
@@ -125,7 +141,9 @@ class FunctionUrls:
         if host is not None and not addresses.is_function_url_host(host, self._access.domain):
             host = None
         place = addresses.addressed(host, exchange.url)
-        exchange.trace_id = exchange.known[Known.TRACE_ID] or self._answerers.ids.trace_id(self._answerers.clock.now())
+        trace_id = exchange.known[Known.TRACE_ID]
+        # AWS follows no chain of requests through a URL, and a stranger could make up what led to this one.
+        exchange.trace_id = lineage.cut(trace_id or b"") or self._answerers.ids.trace_id(self._answerers.clock.now())
         if place is None:
             self.write(connection, exchange, _not_found())
             return
@@ -158,6 +176,7 @@ class FunctionUrls:
         visit = _Visit(self, connection, exchange, url, place.target)
         if url.cors and cors.is_preflight(visit.request.method, visit.request.headers):
             headers = cors.preflight_headers(url.cors, visit.request.headers)
+            visit.count(200)
             self.write(connection, exchange, UrlAnswer(headers=headers))
             return
         try:

@@ -18,12 +18,13 @@ from midge.http.function_urls import UrlAccess
 from midge.http.gate import Gate
 from midge.http.hosts import HostRules
 from midge.http.internal import InternalPages
-from midge.http.ports import ApiHandler, ErrorRenderer, HeadRewriter, Relay, ScopeReader
+from midge.http.ports import ApiHandler, ErrorRenderer, HeadRewriter, Relay, Scope, ScopeReader
 from midge.http.render import Renderer
 from midge.http.routes import Routes
 from midge.invoke.request_ids import RequestIds
 from midge.model.limits import Limits
 from midge.tasks import TaskOwner
+from midge.wire.messages import Request
 
 _SWEEP_SECONDS = 5.0
 
@@ -44,6 +45,8 @@ class Answerers:
     limits: Limits
     relay: Relay | None = None
     rewrite_head: HeadRewriter | None = None
+    owns: Callable[[Request, Scope | None], bool] = lambda request, scope: True  # noqa: ARG005
+    """Whether a request for a service that is shared is answered by ``api``."""
     hosts: HostRules = field(default_factory=HostRules)
 
 

@@ -27,11 +27,18 @@ _CACHED_URL_BYTES = 512
 class Routes:
     """Classifies requests. ``account`` and ``region`` stand in where a request names none.
 
-    ``services`` are those that midge answers itself beside Lambda, by their names in credential scopes.
+    ``services`` are those that midge answers itself beside Lambda, by their names in credential scopes; ``shared`` those
+    of which it answers some operations.
     """
 
     def __init__(
-        self, account: str, region: str, url_domain: str = "localhost", *, services: frozenset[str] = frozenset()
+        self,
+        account: str,
+        region: str,
+        url_domain: str = "localhost",
+        *,
+        services: frozenset[str] = frozenset(),
+        shared: frozenset[str] = frozenset(),
     ) -> None:
         """``url_domain``: below which function URLs are."""
         self._account = account
@@ -39,6 +46,7 @@ class Routes:
         self._url_hosts: dict[bytes, bool] = {}
         self._region = region
         self._services = services
+        self._shared = shared
         self._invokes: dict[bytes, _InvokeTarget | None] = {}
         self._functions: dict[tuple[bytes, str, str], tuple[FunctionId, str | None]] = {}
 
@@ -55,6 +63,8 @@ class Routes:
             if scope.service != "lambda":
                 if url.startswith(PATH_PREFIX):
                     return Kind.FUNCTION_URL
+                if scope.service in self._shared:
+                    return Kind.SHARED
                 return Kind.API if scope.service in self._services else Kind.RELAY
         elif url.startswith(_INTERNAL):
             return Kind.FUNCTION_URL if url.startswith(PATH_PREFIX) else Kind.INTERNAL

@@ -22,6 +22,7 @@ from midge.images.streams import Halt
 from midge.images.work import ARCHITECTURES, ROOT_PREFIX, Work
 from midge.model.functions import FunctionImage
 from midge.model.limits import Limits
+from midge.tasks import to_the_end
 
 _TEMPORARY = ".new-"
 
@@ -107,20 +108,11 @@ class Images:
         self._halts.add(halt)
         job = loop.run_in_executor(executor, work, halt, what)
         timer = loop.call_later(seconds, halt.stop, f"it took longer than {seconds:g} seconds")
-        cancelled = False
         try:
-            while not job.done():
-                try:
-                    await asyncio.wait([job])
-                except asyncio.CancelledError:
-                    cancelled = True
-                    halt.stop("the work was called off")
+            return await to_the_end(job, on_cancel=lambda: halt.stop("the work was called off"))
         finally:
             timer.cancel()
             self._halts.discard(halt)
-        if cancelled:
-            raise asyncio.CancelledError
-        return job.result()
 
     # in the executors' threads
 

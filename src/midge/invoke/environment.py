@@ -83,10 +83,8 @@ class ExecutionEnvironment:
         self._companions = self._extensions.session.all
         self._runtime_ended = False
         self._start: asyncio.Task[object] | None = None
-        now = platform.clock.monotonic()
-        self.last_used = now
-        self._started = now
-        limit = init_limit_seconds(platform, version, provisioned=provisioned, bound=bound is not None)
+        now = self.last_used = self._started = platform.clock.monotonic()
+        limit = init_limit_seconds(platform, version, provisioned=provisioned, within_invocation=bound is not None)
         self._deadline = Deadline(platform.clock, now + limit, self._time_is_up)
         self._processor = ProcessorTime(platform.limits)
 
@@ -244,6 +242,11 @@ class ExecutionEnvironment:
         """Whether it stands still until its next event."""
         return self._processor.frozen
 
+    @property
+    def memory_peak_bytes(self) -> int | None:
+        """The most that it has used so far; None where nobody counts."""
+        return None if self._handle is None else self._handle.memory_peak_bytes()
+
     def attend(self, now: float) -> bool:
         """See ``Watched``."""
         if self.state >= _RESET:
@@ -258,12 +261,10 @@ class ExecutionEnvironment:
         self._processor.thaw()
         self._platform.watch.add(self)
 
-    # its output
+    # its output, and its deadline
 
     def _on_output(self, data: bytes) -> None:
         self._log.output(data, invoking=self.state is _BUSY)
-
-    # its deadline
 
     def _time_is_up(self) -> None:
         if self.state is _READY or self.state >= _RESET:
@@ -293,15 +294,14 @@ class ExecutionEnvironment:
         self._running.resumed = self._monotonic()
         return True
 
-    def runtime_restore_failed(self, error_type: str, payload: bytes) -> None:
-        self.runtime_init_failed(error_type, payload)
-
     def runtime_init_failed(self, error_type: str, payload: bytes) -> None:
         if self.state is not _INIT:
             return
         if self._handle is not None:
             self._handle.drain_output()
         self._break(outcomes.init_reported(error_type, payload))
+
+    runtime_restore_failed = runtime_init_failed
 
     def process_failed(self, error_type: str, text: str) -> None:
         """A process of an extension has ended, or could not be started."""

@@ -15,6 +15,7 @@ from midge.invoke.platform import Platform
 from midge.model.functions import FunctionVersion
 from midge.model.logs import LogGroupId
 from midge.model.telemetry import TelemetrySubscription
+from midge.observe import telemetry_events
 from midge.observe.log_frames import unframed
 from midge.observe.log_records import (
     ExtensionInit,
@@ -23,6 +24,7 @@ from midge.observe.log_records import (
     InvocationStart,
     LogStyle,
     Note,
+    PlatformEvent,
     Subscription,
     end_messages,
     iso_time,
@@ -43,6 +45,7 @@ class EnvironmentLog:
         "_phase",
         "_platform",
         "_provisioned",
+        "_runtime_done",
         "_started",
         "_version",
         "handle",
@@ -59,7 +62,7 @@ class EnvironmentLog:
         self._started = platform.clock.now()
         self._phase = phase
         self._provisioned = provisioned
-        self._initialised = False
+        self._initialised = self._runtime_done = False
         self._limit = platform.limits.log_tail_bytes
         self._output_outside = b""
         self.handle: SandboxedEnvironment | None = None
@@ -68,6 +71,11 @@ class EnvironmentLog:
         self.telemetry: EnvironmentTelemetry | None = None
         """What subscribers are told, once there are some or may be."""
         self.stream = _open_stream(platform, version)
+        named, runtime = (version.function.name, version.version), version.runtime
+        kind = _init_type(version, provisioned=provisioned)
+        start = telemetry_events.init_start(self._started, init_type=kind, phase=phase, version=named, runtime=runtime)
+        if phase != "restore":
+            self._tell(start, "INFO")
 
     def attach(self, handle: SandboxedEnvironment) -> None:
         """The sandbox has started it."""
@@ -138,12 +146,16 @@ class EnvironmentLog:
     def report_init(self, seconds: float, status: str, error_type: str | None) -> None:
         """Initialisation failed with ``status`` (error or timeout)."""
         now, kind = self._clock.now(), _init_type(self._version, provisioned=self._provisioned)
+        if self._phase != "restore":
+            self._end_runtime_init(status, error_type)
         self.stream.add(InitReport(now, seconds, self._phase, status, error_type, kind))
         if self.telemetry is not None:
             self.telemetry.init_over(status, seconds, error_type)
 
     def runtime_initialised(self) -> None:
         """The runtime has asked for its first event."""
+        if self._phase != "restore":
+            self._end_runtime_init("success", None)
         if self.telemetry is not None:
             self.telemetry.runtime_initialised("success", None)
 
@@ -152,8 +164,29 @@ class EnvironmentLog:
         self._initialised = True
         if self._phase == "restore":
             self.report_init(seconds, "success", None)
-        elif self.telemetry is not None:
+            return
+        kind = _init_type(self._version, provisioned=self._provisioned)
+        report = telemetry_events.init_report(
+            self._clock.now(), init_type=kind, phase=self._phase, status="success", seconds=seconds, error_type=None
+        )
+        self._tell(report, "INFO" if self._provisioned else "DEBUG")
+        if self.telemetry is not None:
             self.telemetry.init_over("success", seconds, None)
+
+    def _end_runtime_init(self, status: str, error_type: str | None) -> None:
+        if self._runtime_done:
+            return
+        self._runtime_done = True
+        now, kind = self._clock.now(), _init_type(self._version, provisioned=self._provisioned)
+        done = telemetry_events.init_runtime_done(
+            now, init_type=kind, phase=self._phase, status=status, error_type=error_type
+        )
+        self._tell(done, "DEBUG" if status == "success" else "WARN")
+
+    def _tell(self, event: telemetry_events.TelemetryEvent, level: str) -> None:
+        """Say a step of initialisation where the system's events are in the log."""
+        if self.stream.style.json_format:
+            self.stream.add(PlatformEvent(event.time, event.kind, event.record, level))
 
     # extensions
 

@@ -5,6 +5,7 @@ from typing import Protocol
 import msgspec
 
 from midge.clock import Clock
+from midge.invoke import lineage
 from midge.invoke.outcome import Done
 from midge.invoke.streaming import ResponseSink, StreamedResponse
 from midge.model.limits import Limits
@@ -34,6 +35,8 @@ class Target(msgspec.Struct, frozen=True):
     invoked_arn: str
     executed_version: bytes
     event_head: bytes
+    mark: bytes
+    """Of the function, in a chain of requests."""
 
 
 def make_target(pool: InvocationPool, invoked_arn: str, version: str) -> Target:
@@ -42,7 +45,13 @@ def make_target(pool: InvocationPool, invoked_arn: str, version: str) -> Target:
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
         f"Lambda-Runtime-Invoked-Function-Arn: {invoked_arn}\r\nLambda-Runtime-Aws-Request-Id: "
     )
-    return Target(pool=pool, invoked_arn=invoked_arn, executed_version=version.encode(), event_head=head.encode())
+    return Target(
+        pool=pool,
+        invoked_arn=invoked_arn,
+        executed_version=version.encode(),
+        event_head=head.encode(),
+        mark=lineage.mark(invoked_arn),
+    )
 
 
 # msgspec.Struct and not a dataclass: one is made per invocation, at a third of the cost.
@@ -60,8 +69,16 @@ class Invocation(msgspec.Struct):
     sink: ResponseSink | None = None
     """Takes the response part by part, if the caller wants it so."""
     tenant_id: bytes | None = None
+    asks_before: int = 0
+    """How often room in memory had been asked for when it began to wait."""
+    asynchronous: bool = False
+    """Whether nobody waits for its response: AWS's rate of requests is for those that somebody waits for."""
     streamed: StreamedResponse | None = None
     """What ``sink`` is being given."""
+    provisioned: bool = False
+    """It has one of the places that are provisioned for its version."""
+    init_seconds: float | None = None
+    """How long the initialisation took that is billed with it."""
 
     def stream(
         self, source: StreamSource, content_type: bytes, clock: Clock, limits: Limits

@@ -127,12 +127,14 @@ def service_failure(message: str = "The service encountered an internal error.")
     return ServiceError("ServiceException", message, Type="Service")
 
 
-def throttled(*, reserved: bool) -> ServiceError:
-    """No place is left: of those ``reserved`` for the function, or of those that its account has not reserved."""
+def throttled(
+    reason: str = "ConcurrentInvocationLimitExceeded", retry_after_seconds: int = 1, message: str = "Rate Exceeded."
+) -> ServiceError:
+    """An invocation that may not run now; ``reason`` is one of AWS's ``ThrottleReason``."""
     return ServiceError(
         "TooManyRequestsException",
-        "Rate Exceeded.",
-        Reason="ReservedFunctionConcurrentInvocationLimitExceeded" if reserved else "ConcurrentInvocationLimitExceeded",
+        message,
+        Reason=reason,
         Type="User",
-        retryAfterSeconds="1",
+        retryAfterSeconds=str(retry_after_seconds),
     )

@@ -8,8 +8,10 @@ from typing import Protocol, TypeVar
 from midge.clock import Clock
 from midge.invoke.concurrency import ConcurrencyBook
 from midge.invoke.invocation import Invocation
+from midge.invoke.keep_alive import KeepAlive
 from midge.invoke.lifecycle import EnvironmentState
 from midge.invoke.request_ids import RequestIds
+from midge.invoke.room import MemoryRoom
 from midge.invoke.watch import Watch
 from midge.model.functions import FunctionVersion
 from midge.model.limits import Limits
@@ -32,6 +34,9 @@ class Platform:
     logs: LogWriter
     metrics: Metrics
     concurrency: ConcurrencyBook
+    memory: MemoryRoom
+    keep_alive: Callable[[], KeepAlive]
+    """The rule of one function version, with nothing learnt yet."""
     ids: RequestIds
     tasks: TaskOwner
     session_secret: Callable[[str, str], str]

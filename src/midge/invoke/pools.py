@@ -1,11 +1,14 @@
 """All pools of environments: makes them, reaps idle environments with one sweep, ends everything on close."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import structlog
 
 from midge.clock import Timer, pause
+from midge.invoke.environment import ExecutionEnvironment
 from midge.invoke.lifecycle import EnvironmentState
 from midge.invoke.platform import Platform
 from midge.invoke.pool import EnvironmentPool
@@ -29,10 +32,13 @@ class EnvironmentPools:
         self._tenants: set[TenantPools] = set()
         self._sweep: Timer | None = None
         self._closed = False
-        metrics, concurrency = platform.metrics, platform.concurrency
+        metrics, concurrency, memory = platform.metrics, platform.concurrency, platform.memory
+        memory.givers = lambda: list(self._pools)
         metrics.add("midge_environments", "Execution environments by state.", self._count_states)
         metrics.add("midge_frozen_environments", "Ready environments that stand still.", self._count_frozen)
         metrics.add("midge_concurrent_executions", "Invocations in flight.", lambda: {"": concurrency.total()})
+        metrics.add("midge_memory_held_mb", "Of the machine, by environments.", lambda: {"": memory.budget.held_mb})
+        metrics.add("midge_memory_waiting", "Environments that wait for memory.", lambda: {"": memory.budget.waiting})
         metrics.add("midge_waiting_invocations", "Invocations that wait for an environment.", self._count_waiting)
 
     def make(
@@ -49,11 +55,7 @@ class EnvironmentPools:
 
             return self._make(version, task_root, layers_root, emptied)
 
-        metrics = self._platform.metrics.function(version.function.name)
-
-        def throttled() -> None:
-            metrics.throttles += 1
-
+        throttled = self._platform.metrics.version(version).throttled
         most = self._platform.limits.tenant_environments
         pools = TenantPools(make_one, most, self._tenants.discard, throttled)
         self._tenants.add(pools)
@@ -80,6 +82,7 @@ class EnvironmentPools:
     def reserve(self, function: FunctionId, count: int | None) -> None:
         """Give all pools of a function together ``count`` places of their own, or None to let them share again."""
         self._platform.concurrency.reserve(function, count)
+        self._platform.metrics.reserve(function, count)
 
     def expect(self, version: FunctionVersion, task_root: Path) -> None:
         """Prepare for invocations of ``version``, whose package is there now."""
@@ -96,6 +99,9 @@ class EnvironmentPools:
         """Every pool there is."""
         return list(self._pools)
 
+    def _environments(self) -> Iterator[ExecutionEnvironment]:
+        return chain.from_iterable(pool.claims.held_mb for pool in self._pools)
+
     def environments(self) -> int:
         """How many environments there are."""
         return sum(len(pool.states()) for pool in self._pools)
@@ -107,21 +113,25 @@ class EnvironmentPools:
             self._sweep.cancel()
         for pool in list(self._pools):
             pool.stop()
-        while any(pool.lingering for pool in self._pools):  # not for ever: the Shutdown phase has a limit
+        while any(each.lingering for each in self._environments()):  # not for ever: the Shutdown phase has a limit
             await pause(self._platform.clock, _LINGER_SECONDS)
         self._platform.watch.close()
         await self._platform.snapshots.close()
         await self._platform.tasks.close()
 
     def _arm(self) -> None:
-        period = max(1.0, self._platform.limits.idle_environment_seconds / 10)
-        self._sweep = self._platform.clock.call_later(period, self._reap)
+        limits = self._platform.limits
+        learns = any(pool.usage.learns for pool in self._pools)
+        longest = min(limits.idle_environment_seconds, limits.keep_alive_bin_seconds if learns else math.inf)
+        self._sweep = self._platform.clock.call_later(max(1.0, longest / 10), self._reap)
 
     def _reap(self) -> None:
         self._sweep = None
-        before = self._platform.clock.monotonic() - self._platform.limits.idle_environment_seconds
+        now = self._platform.clock.monotonic()
         for pool in list(self._pools):
-            pool.reap(before)
+            pool.reap(pool.usage.unused_since(now))
+            if pool.usage.pre_warms(now):
+                pool.pre_warm()
         for tenants in self._tenants:
             tenants.forget_unused()
         if self._pools and not self._closed:
@@ -135,7 +145,7 @@ class EnvironmentPools:
         return counts
 
     def _count_frozen(self) -> dict[str, float]:
-        return {"": float(sum(pool.frozen for pool in self._pools))}
+        return {"": float(sum(each.frozen for each in self._environments()))}
 
     def _count_waiting(self) -> dict[str, float]:
         return {"": float(sum(pool.waiting for pool in self._pools))}

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Protocol
 
 from midge.invoke.invocation import Target, make_target
-from midge.invoke.pool import EnvironmentPool, ProvisionedEnvironments
+from midge.invoke.pool import EnvironmentPool
+from midge.invoke.provisioned import ProvisionedEnvironments
 from midge.invoke.tenants import TenantPools
 from midge.model.errors import conflict
 from midge.model.functions import LATEST, Alias, FunctionId, FunctionVersion

@@ -134,6 +134,7 @@ class RunningInvocation(Generic[_Environment]):
         if self._log.telemetry is not None:
             self._log.telemetry.report(end)
         timed_out = fault is not None and fault.timed_out
+        invocation.init_seconds = end.init_seconds
         self._owner.invocation_ended(invocation, end.duration_seconds, error=fault is not None, timed_out=timed_out)
 
     def _outcome(

@@ -15,6 +15,18 @@ from midge.sandbox.port import ProcessExit, StartRequest
 from midge.sandbox.program import IMAGE
 
 
+def init_limit_seconds(
+    platform: Platform, version: FunctionVersion, *, provisioned: bool, within_invocation: bool
+) -> float:
+    """How long its initialisation, or its restoration, may take."""
+    limits, timeout = platform.limits, float(version.timeout_seconds)
+    if version.restored:
+        return limits.restore_seconds
+    if within_invocation:
+        return timeout
+    return max(limits.provisioned_init_seconds, timeout) if provisioned else limits.init_seconds
+
+
 def start_request(
     platform: Platform,
     version: FunctionVersion,
@@ -47,16 +59,6 @@ def start_request(
         on_exit=on_exit,
         extensions=extensions.launch(names, variables),
     )
-
-
-def init_limit_seconds(platform: Platform, version: FunctionVersion, *, provisioned: bool, bound: bool) -> float:
-    """How long an environment has to become ready; ``bound``: as a part of an invocation."""
-    limits, timeout = platform.limits, float(version.timeout_seconds)
-    if version.restored:
-        return limits.restore_seconds
-    if bound:
-        return timeout
-    return max(limits.provisioned_init_seconds, timeout) if provisioned else limits.init_seconds
 
 
 def init_phase(version: FunctionVersion, *, bound: bool) -> str:

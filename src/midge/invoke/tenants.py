@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 from midge.invoke import outcome as outcomes
 from midge.invoke.invocation import Invocation
-from midge.invoke.pool import EnvironmentPool, ProvisionedEnvironments
+from midge.invoke.pool import EnvironmentPool
+from midge.invoke.provisioned import ProvisionedEnvironments
 from midge.model.errors import ServiceError, invalid_parameter
 
 MakePool = Callable[[Callable[[EnvironmentPool], None]], EnvironmentPool]
@@ -26,7 +27,7 @@ class TenantPools:
         make: MakePool,
         most_environments: int,
         on_drained: "Callable[[TenantPools], None]",
-        throttled: Callable[[], None],
+        throttled: Callable[[Invocation], None],
     ) -> None:
         self._make = make
         self._most = most_environments
@@ -41,8 +42,8 @@ class TenantPools:
             raise tenant_missing()
         pool = self._pools.get(tenant)
         if (pool is None or not pool.idle) and self._environments() >= self._most:
-            self._throttled()
-            raise outcomes.throttled(reserved=False)
+            self._throttled(invocation)
+            raise outcomes.throttled()
         if pool is None:
             pool = self._pools[tenant] = self._make(self._emptied)
         pool.submit(invocation)

@@ -17,6 +17,12 @@ class Limits:
     account_concurrency: int = 1_000
     unreserved_concurrency: int = 100
     """At least this much of the account's stays with functions that have none reserved."""
+    requests_per_second_per_concurrency: int = 10
+    """Of synchronous requests, for each concurrent execution that the account has, or that a function has reserved.
+    0 sets no limit."""
+    scaling_environments: int = 1_000
+    """By which one function may grow in each period; what is not used does not add up. 0 sets no limit."""
+    scaling_period_seconds: float = 10.0
     payload_bytes: int = 6 * MIB
     response_payload_bytes: int = 6 * MIB + 100
     streamed_response_bytes: int = 200 * MIB
@@ -63,6 +69,9 @@ class Limits:
     """The most that a subscription may ask to have buffered: events, bytes of them, time."""
     files_per_environment: int = 1_024
     processes_per_environment: int = 1_024
+
+    recursive_invocations: int = 16
+    """How often a function is invoked in one chain of requests before the chain counts as a loop."""
 
     # asynchronous invocation
     async_payload_bytes: int = MIB
@@ -176,7 +185,23 @@ class Limits:
     """An environment that has been idle for this long stands still until its next event."""
     cpu_burst_seconds: float = 0.1
     """For how long an invocation may use what CPU is free; from then on it has what its memory size buys on AWS."""
+    functions_memory_mb: int = 0
+    """What the execution environments of all functions together may have; 0 derives it from the machine."""
+    functions_memory_share: float = 0.9
+    """Then: of the memory that is available when midge starts. The rest is for midge and what waits half started."""
+    memory_wait_seconds: float = 20.0
+    """How long an invocation waits for memory to become free for its environment before it is throttled."""
+    memory_waiting: int = 1_000
+    """Environments that are waited for so, of all functions."""
     idle_environment_seconds: float = 600.0
+    """How long an idle environment is kept where nothing else has been learnt."""
+    keep_alive_bin_seconds: float = 60.0
+    keep_alive_bins: int = 240
+    """What the histogram of a function's idle times is made of: minutes, four hours."""
+    keep_alive_least_samples: int = 10
+    """Idle times before anything is learnt from them."""
+    keep_alive_least_spread: float = 2.0
+    """The coefficient of variation of the bins below which idle times are spread too evenly to learn from."""
     provisioned_retry_seconds: float = 60.0
     """How long provisioned environments wait for another attempt after one could not be initialised."""
     environment_start_seconds: float = 15.0
@@ -246,6 +271,41 @@ class Limits:
     log_files_remembered: int = 20_000
     log_blocks_remembered: int = 200_000
     """How much of what is known of log files stays in memory; the rest is looked up again."""
+
+    # metrics
+    metric_minute_days: int = 15
+    """How long metrics are kept by the minute; from then on by five minutes."""
+    metric_five_minutes_days: int = 63
+    """How long by five minutes; from then on by the hour."""
+    metric_hour_days: int = 455
+    metric_points: int = 4_000_000
+    """Of all metrics together, 100 bytes each; the oldest are deleted for further ones."""
+    metric_series: int = 100_000
+    """Metrics, each with all its dimensions; further ones are refused to PutMetricData, and not kept of Lambda's."""
+    metric_pending: int = 200_000
+    """Minutes of metrics in memory while the disk fails; beyond it they are dropped, counted and logged."""
+    usage_days: int = 400
+    """How long what is billed is kept, by the hour."""
+    usage_rows: int = 1_000_000
+    """Hours of functions; the oldest are deleted for further ones."""
+    metric_tidy_seconds: float = 3_600.0
+    """How often metrics that have grown old are joined or deleted."""
+    metric_queries: int = 500
+    """In one GetMetricData."""
+    metric_data_points: int = 100_800
+    """In one answer of GetMetricData."""
+    metric_statistics_points: int = 1_440
+    """In the answer of GetMetricStatistics."""
+    metric_list_items: int = 500
+    """In one answer of ListMetrics."""
+    metric_read_points: int = 2_000_000
+    """Stored points that one request may have read."""
+    metric_data: int = 1_000
+    """Metrics in one PutMetricData."""
+    metric_values: int = 150
+    """Values of one of them."""
+    metric_body_bytes: int = 1 * MIB
+    """The body of one PutMetricData, decompressed."""
 
     runtime_install_seconds: float = 1_800.0
     """For each step of ``midge runtimes add``: a package client that fetches an interpreter."""

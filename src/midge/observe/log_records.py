@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from midge.model.usage import billed_ms
+
 
 # msgspec.Struct and not dataclasses: they may be made for every invocation, at a third of the cost.
 class InvocationStart(msgspec.Struct, gc=False):
@@ -81,6 +83,15 @@ class Subscription(msgspec.Struct, gc=False):
     logs_api: bool
 
 
+class PlatformEvent(msgspec.Struct, gc=False):
+    """What only the JSON format tells, from ``level`` on: a step of an initialisation."""
+
+    time: float
+    type: str
+    record: dict[str, Any] | str
+    level: str
+
+
 class Output(msgspec.Struct, gc=False):
     """Bytes that the function wrote, or an extension."""
 
@@ -97,7 +108,7 @@ class Note(msgspec.Struct, gc=False):
     text: str
 
 
-Record = InvocationStart | InvocationEnd | InitReport | ExtensionInit | Subscription | Output | Note
+Record = InvocationStart | InvocationEnd | InitReport | ExtensionInit | Subscription | PlatformEvent | Output | Note
 
 
 class LogStyle(msgspec.Struct, frozen=True):
@@ -114,12 +125,6 @@ def iso_time(seconds: float) -> str:
     """2026-11-23T19:00:00.000Z"""
     moment = datetime.fromtimestamp(seconds, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
-
-
-def billed_ms(duration_seconds: float, init_seconds: float | None) -> int:
-    """What AWS bills for: run time and, since August 2025, initialisation, rounded up to the next millisecond."""
-    microseconds = round((duration_seconds + (init_seconds or 0.0)) * 1e6)
-    return max(1, -(-microseconds // 1000))
 
 
 def start_message(record: InvocationStart, style: LogStyle) -> str | None:
@@ -211,6 +216,13 @@ def subscription_message(record: Subscription, style: LogStyle) -> str | None:
     return f"{word}\tName: {record.name}\tState: {record.state}\tTypes: [{types}]\n"
 
 
+def platform_message(record: PlatformEvent, style: LogStyle) -> str | None:
+    """The line about a step of an initialisation; None in text, and where the system log level leaves it out."""
+    if not style.json_format or _SYSTEM_LEVELS[record.level] < _SYSTEM_LEVELS[style.system_level]:
+        return None
+    return _platform(record.time, record.type, record.record)
+
+
 def _end_json(record: InvocationEnd, style: LogStyle) -> list[str]:
     succeeded = record.status == "success"
     metrics: dict[str, float | int] = {"durationMs": round(record.duration_seconds * 1000, 3)}
@@ -253,7 +265,7 @@ def _kept(event: str, style: LogStyle, *, succeeded: bool = True) -> bool:
     return _SYSTEM_LEVELS[level] >= _SYSTEM_LEVELS[style.system_level]
 
 
-def _platform(time: float, kind: str, record: dict[str, Any]) -> str:
+def _platform(time: float, kind: str, record: dict[str, Any] | str) -> str:
     return msgspec.json.encode({"time": iso_time(time), "type": kind, "record": record}).decode() + "\n"
 
 

@@ -8,6 +8,7 @@ never go back within what a function writes, so that sorting by time keeps the o
 import msgspec
 
 from midge.log_store.blocks import BlockTimes, encode_event, pieces
+from midge.model.usage import billed_ms
 from midge.observe.log_frames import Frame, FrameSplitter
 from midge.observe.log_levels import INFO, LEVELS, printed
 from midge.observe.log_records import (
@@ -17,13 +18,14 @@ from midge.observe.log_records import (
     InvocationStart,
     LogStyle,
     Output,
+    PlatformEvent,
     Record,
     Subscription,
-    billed_ms,
     end_messages,
     extension_message,
     init_report_message,
     megabytes,
+    platform_message,
     start_message,
     subscription_message,
 )
@@ -125,6 +127,8 @@ class StreamRenderer:
             message = init_report_message(record, self._style)
         elif isinstance(record, ExtensionInit):
             message = extension_message(record, self._style)
+        elif isinstance(record, PlatformEvent):
+            message = platform_message(record, self._style)
         elif isinstance(record, Subscription):
             message = subscription_message(record, self._style)
         else:

@@ -73,6 +73,7 @@ class LogStream:
     def start(self, time: float, request_id: bytes) -> None:
         """An invocation begins. Its line is written with its first output, or at its end."""
         self._started = InvocationStart(time, request_id)
+        self._last = self._ended = None
 
     def end(self, end: InvocationEnd) -> None:
         """The invocation that began last has ended."""

@@ -5,52 +5,14 @@ their names.
 """
 
 import resource
-from bisect import bisect_left
 from collections.abc import Callable, Mapping
 
-DURATION_BOUNDS_SECONDS = (
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0,
-)  # fmt: skip
-
-
-class FunctionMetrics:
-    """The counters of one function."""
-
-    __slots__ = (
-        "async_event_age_seconds",
-        "async_events_dropped",
-        "async_events_received",
-        "cold_starts",
-        "dead_letter_errors",
-        "destination_delivery_failures",
-        "duration_buckets",
-        "duration_seconds",
-        "errors",
-        "invocations",
-        "throttles",
-        "timeouts",
-    )
-
-    def __init__(self) -> None:
-        self.invocations = 0
-        self.errors = 0
-        self.timeouts = 0
-        self.throttles = 0
-        self.cold_starts = 0
-        self.async_events_received = 0
-        self.async_events_dropped = 0
-        self.async_event_age_seconds = 0.0
-        self.destination_delivery_failures = 0
-        self.dead_letter_errors = 0
-        self.duration_seconds = 0.0
-        self.duration_buckets = [0] * (len(DURATION_BOUNDS_SECONDS) + 1)
-
-    def ran(self, seconds: float) -> None:
-        """An invocation has ended after ``seconds``."""
-        self.invocations += 1
-        self.duration_seconds += seconds
-        self.duration_buckets[bisect_left(DURATION_BOUNDS_SECONDS, seconds)] += 1
-
+from midge.clock import Clock
+from midge.model.functions import FunctionId, FunctionVersion
+from midge.observe.concurrency_figures import AccountFigures, FunctionFigures
+from midge.observe.counters import DURATION_BOUNDS_SECONDS, FunctionMetrics
+from midge.observe.invocation_figures import VersionFigures
+from midge.observe.minutes import MinuteRecorder, resource_of, series_of
 
 _COUNTERS = (
     ("midge_invocations_total", "Invocations that ran.", "invocations"),
@@ -67,6 +29,24 @@ _COUNTERS = (
         "destination_delivery_failures",
     ),
     ("midge_dead_letter_errors_total", "Events that a dead-letter queue did not take.", "dead_letter_errors"),
+    (
+        "midge_recursive_invocations_dropped_total",
+        "Invocations that would have gone on with a recursive loop.",
+        "recursive_invocations_dropped",
+    ),
+    (
+        "midge_provisioned_concurrency_invocations_total",
+        "Invocations on provisioned places.",
+        "provisioned_invocations",
+    ),
+    (
+        "midge_provisioned_concurrency_spillover_invocations_total",
+        "Invocations beyond what is provisioned.",
+        "spillover_invocations",
+    ),
+    ("midge_url_requests_total", "Requests at function URLs.", "url_requests"),
+    ("midge_url_4xx_total", "Requests at function URLs that were answered with 4xx.", "url_4xx"),
+    ("midge_url_5xx_total", "Requests at function URLs that were answered with 5xx.", "url_5xx"),
 )
 
 Gauge = Callable[[], Mapping[str, float]]
@@ -76,11 +56,24 @@ Gauge = Callable[[], Mapping[str, float]]
 class Metrics:
     """Every figure of the process."""
 
-    def __init__(self, monotonic: Callable[[], float]) -> None:
-        self._monotonic = monotonic
-        self._started = monotonic()
+    def __init__(self, clock: Clock) -> None:
+        self._monotonic = clock.monotonic
+        self._started = clock.monotonic()
+        self.minutes = MinuteRecorder(clock)
+        """The same, and more, as CloudWatch has it."""
+        self._accounts: dict[tuple[str, str], AccountFigures] = {}
         self._functions: dict[str, FunctionMetrics] = {}
         self._gauges: list[tuple[str, str, str, Gauge]] = []
+        self.add(
+            "midge_unreserved_concurrent_executions",
+            "Invocations in flight of functions that have none reserved.",
+            lambda: {label: figures.unreserved.now for label, figures in self._by_account()},
+        )
+        self.add(
+            "midge_claimed_account_concurrency",
+            "The same, and what is reserved or provisioned.",
+            lambda: {label: figures.unreserved.now + figures.claimed for label, figures in self._by_account()},
+        )
 
     def function(self, name: str) -> FunctionMetrics:
         """The counters of the functions called ``name``."""
@@ -88,6 +81,35 @@ class Metrics:
         if found is None:
             found = self._functions[name] = FunctionMetrics()
         return found
+
+    def version(self, version: FunctionVersion) -> VersionFigures:
+        """What is counted of one version's invocations."""
+        return VersionFigures(
+            version, self.minutes, self._concurrency(version.function), self.function(version.function.name)
+        )
+
+    def reserve(self, function: FunctionId, count: int | None) -> None:
+        """A function has so many places of its own from now on, or shares."""
+        self._concurrency(function).reserve(count)
+
+    def event(
+        self, function: FunctionId, qualifier: str | None, name: str, value: float = 1.0, unit: str = "Count"
+    ) -> None:
+        """Count something that happens less often than invocations, under CloudWatch's name for it."""
+        self.minutes.add(series_of(function, resource_of(function, qualifier), name, unit), value)
+
+    def _by_account(self) -> list[tuple[str, AccountFigures]]:
+        return [
+            (f'account="{_escape(account)}",region="{_escape(region)}"', figures)
+            for (account, region), figures in self._accounts.items()
+        ]
+
+    def _concurrency(self, function: FunctionId) -> FunctionFigures:
+        place = (function.account, function.region)
+        account = self._accounts.get(place)
+        if account is None:
+            account = self._accounts[place] = AccountFigures(self.minutes, *place)
+        return account.function(function.name)
 
     def add(self, name: str, description: str, read: Gauge, *, kind: str = "gauge") -> None:
         """A figure that is read when the text is asked for; ``kind`` is gauge or counter."""

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from midge.model.telemetry import TelemetrySubscription
-from midge.observe.log_records import InvocationEnd, LogStyle, billed_ms, iso_time, megabytes
+from midge.model.usage import billed_ms
+from midge.observe.log_records import InvocationEnd, LogStyle, iso_time, megabytes
 
 _LOGS_API_KINDS = {
     "platform.start": "platform.start",

@@ -69,11 +69,16 @@ class MemoryStore(MemoryLayers):
         settings = await self.list_resources(
             FunctionSettings, ResourceScope(account=account, region=region), None, len(self._resources) + 1
         )
+        reserving = {each.function for each in settings.items if each.reserved_concurrency is not None}
+        provisioned = await self.list_resources(
+            ProvisionedConcurrency, ResourceScope(account=account, region=region), None, len(self._resources) + 1
+        )
         return Usage(
             functions=sum(number == 0 for number, _ in versions),
             code_bytes=sum(version.code.size_bytes for _, version in versions)
             + sum(version.code.size_bytes for version in self._layers(account, region)),
             reserved_concurrency=sum(each.reserved_concurrency or 0 for each in settings.items),
+            provisioned_concurrency=sum(each.requested for each in provisioned.items if each.function not in reserving),
         )
 
     async def functions(self) -> int:

@@ -48,6 +48,8 @@ class Usage:
     """Of all function versions and layer versions; those that share a zip count it each."""
     reserved_concurrency: int
     """Of all functions together."""
+    provisioned_concurrency: int = 0
+    """Requested of the functions that have none reserved: it comes out of what the account has left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,8 +22,18 @@ def usage(connection: sqlite3.Connection, account: str, region: str) -> Usage:
         " AND account = ? AND region = ?",
         (account, region),
     ).fetchone()
+    (provisioned,) = connection.execute(
+        "SELECT coalesce(sum(json_extract(record, '$.requested')), 0) FROM resources AS provisioning"
+        " WHERE kind = 'provisioned-concurrency' AND account = ? AND region = ? AND NOT EXISTS ("
+        "SELECT 1 FROM resources AS reserving INDEXED BY resources_reserving"
+        " WHERE kind = 'settings' AND json_extract(record, '$.reserved_concurrency') IS NOT NULL"
+        " AND account = provisioning.account AND region = provisioning.region AND owner = provisioning.owner)",
+        (account, region),
+    ).fetchone()
     functions, code_bytes = row or (0, 0)
-    return Usage(functions=functions, code_bytes=code_bytes, reserved_concurrency=reserved)
+    return Usage(
+        functions=functions, code_bytes=code_bytes, reserved_concurrency=reserved, provisioned_concurrency=provisioned
+    )
 
 
 def functions(connection: sqlite3.Connection) -> int:

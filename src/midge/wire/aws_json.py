@@ -13,6 +13,8 @@ import msgspec
 from midge.model.errors import ServiceError
 from midge.wire.messages import Request, Response
 from midge.wire.model import Operation, ServiceModel
+from midge.wire.parsing import parse_request
+from midge.wire.query import query_error
 from midge.wire.rendering import to_json
 from midge.wire.routing import Match
 
@@ -41,6 +43,10 @@ class AwsJson:
         if request.method != "POST" or operation is None or name == target:
             raise ServiceError("UnknownOperationException", "")
         return Match(operation=operation, labels={})
+
+    def parse(self, match: Match, request: Request) -> dict[str, Any]:
+        """See ``Wire``."""
+        return parse_request(self._model, match, request)
 
     def result(self, operation: Operation, values: Mapping[str, Any], request_id: str) -> Response:
         """The response for a successful ``operation``; members that are None are left out, no output is an empty body.
@@ -77,4 +83,7 @@ class AwsJson:
         if error.message:
             body["Message" if error.code in _CAPITAL_MESSAGE else "message"] = error.message
         headers = {"x-amzn-RequestId": request_id, "Content-Type": self._type}
+        if self._model.metadata.aws_query_compatible is not None:
+            told = query_error(self._model, error)
+            headers["x-amzn-query-error"] = f"{told.code};{told.fault}"
         return Response(status=status, headers=headers, body=msgspec.json.encode(body))

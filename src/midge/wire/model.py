@@ -30,6 +30,8 @@ class Member(msgspec.Struct, frozen=True, rename="camel"):
 class ErrorTrait(msgspec.Struct, frozen=True, rename="camel"):
     """How an error shape travels."""
 
+    code: str | None = None
+    """What the protocol ``query`` calls it, where that is not the shape's name."""
     http_status_code: int = 400
     sender_fault: bool = False
 
@@ -49,6 +51,8 @@ class Shape(msgspec.Struct, frozen=True, rename="camel", dict=True):
     pattern: str | None = None
     enum: tuple[str, ...] | None = None
     sensitive: bool = False
+    flattened: bool = False
+    """In the protocol ``query``: the elements stand without a name of their own."""
     streaming: bool = False
     eventstream: bool = False
     timestamp_format: str | None = None
@@ -63,10 +67,12 @@ class Shape(msgspec.Struct, frozen=True, rename="camel", dict=True):
         return None if self.pattern is None else compile_pattern(self.pattern)
 
 
-class Reference(msgspec.Struct, frozen=True):
+class Reference(msgspec.Struct, frozen=True, rename="camel"):
     """The name of an operation's input, output or error."""
 
     shape: str
+    result_wrapper: str | None = None
+    """What an output is wrapped in, in the protocol ``query``."""
 
 
 class Http(msgspec.Struct, frozen=True, rename="camel"):
@@ -96,6 +102,11 @@ class Metadata(msgspec.Struct, frozen=True, rename="camel"):
     target_prefix: str | None = None
     """Of ``X-Amz-Target`` in the protocol ``json``."""
     json_version: str | None = None
+    protocols: tuple[str, ...] = ()
+    """Every protocol that the service speaks, where that is more than one."""
+    xml_namespace: str | None = None
+    aws_query_compatible: dict[str, str] | None = None
+    """There: clients of other protocols are told the errors of ``query`` as well."""
 
 
 class ServiceModel(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ Source: https://smithy.io/2.0/aws/protocols/aws-restjson1-protocol.html
 import base64
 import binascii
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, cast
 from urllib.parse import parse_qs
 
@@ -18,7 +19,7 @@ import msgspec
 from midge.model.errors import ServiceError
 from midge.wire import timestamps
 from midge.wire.messages import Request
-from midge.wire.model import Member, ServiceModel, Shape
+from midge.wire.model import Member, Operation, ServiceModel, Shape
 from midge.wire.routing import Match
 
 _MISSING = object()
@@ -55,6 +56,19 @@ def parse_request(model: ServiceModel, match: Match, request: Request) -> dict[s
                 if raw is not None:
                     values[name] = _from_json(model, member, raw)
     return values
+
+
+def parse_document(model: ServiceModel, operation: Operation, document: Any) -> dict[str, Any]:
+    """The input of an operation that is one document, of JSON's types or with bytes and datetimes of its own.
+
+    Raises ``ServiceError`` SerializationException for a value of the wrong type.
+    """
+    shape = model.input_of(operation)
+    if shape is None or document is None:
+        return {}
+    fields = _object(document)
+    given = ((name, member, fields.get(member.location_name or name)) for name, member in shape.members.items())
+    return {name: _from_json(model, member, raw) for name, member, raw in given if raw is not None}
 
 
 def _located(
@@ -157,8 +171,12 @@ def _from_json(model: ServiceModel, member: Member, value: Any) -> Any:
         case "list" if shape.member is not None:
             part = shape.member
             return [None if raw is None else _from_json(model, part, raw) for raw in _array(value)]
+        case "blob" if isinstance(value, bytes):
+            return value
         case "blob" if type(value) is str:
             return _from_base64(value)
+        case "timestamp" if isinstance(value, datetime):
+            return value
         case "timestamp" if type(value) in (int, float, str):
             return _timestamp(member, shape, value)
         case _:

@@ -1,17 +1,20 @@
-"""Which protocol a service speaks, from its service model: the pieces of this room as one object for each.
+"""Which protocols a service speaks, from its service model: the pieces of this room as one object for each.
 
-Reading a request's input is the same for all of them (``parsing``), and so are the constraints.
+The constraints are the same for all of them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from midge.model.errors import ServiceError
 from midge.wire.aws_json import AwsJson
 from midge.wire.messages import Request, Response
 from midge.wire.model import Operation, ServiceModel
+from midge.wire.parsing import parse_request
+from midge.wire.query import Query
 from midge.wire.rendering import render_error, render_result
 from midge.wire.routing import Match, Router, unknown_operation
+from midge.wire.rpc_v2_cbor import RpcV2Cbor
 
 
 class Wire(Protocol):
@@ -19,6 +22,10 @@ class Wire(Protocol):
 
     def match(self, request: Request) -> Match:
         """The operation that ``request`` names. Raises ServiceError if it names none."""
+        ...
+
+    def parse(self, match: Match, request: Request) -> dict[str, Any]:
+        """The input of the operation that ``match`` names. Raises ServiceError for one that cannot be read."""
         ...
 
     def result(self, operation: Operation, values: Mapping[str, Any], request_id: str) -> Response:
@@ -44,6 +51,10 @@ class RestJson:
             raise unknown_operation()
         return match
 
+    def parse(self, match: Match, request: Request) -> dict[str, Any]:
+        """See ``Wire``."""
+        return parse_request(self._model, match, request)
+
     def result(self, operation: Operation, values: Mapping[str, Any], request_id: str) -> Response:
         """See ``Wire``."""
         return render_result(self._model, operation, values, request_id)
@@ -53,12 +64,33 @@ class RestJson:
         return render_error(self._model, error, request_id)
 
 
-_PROTOCOLS = {"rest-json": RestJson, "json": AwsJson}
+_PROTOCOLS: Mapping[str, Callable[[ServiceModel], Wire]] = {
+    "rest-json": RestJson,
+    "json": AwsJson,
+    "query": Query,
+    "smithy-rpc-v2-cbor": RpcV2Cbor,
+}
 
 
-def wire_of(model: ServiceModel) -> Wire:
-    """The protocol of ``model``. Raises ValueError for one that midge does not speak."""
-    protocol = _PROTOCOLS.get(model.metadata.protocol)
-    if protocol is None:
-        raise ValueError(f"{model.metadata.service_id} speaks {model.metadata.protocol}")
-    return protocol(model)
+class Wires:
+    """Every protocol of a service, and which of them a request speaks."""
+
+    def __init__(self, model: ServiceModel) -> None:
+        """Raises ValueError for a model in protocols that midge does not speak."""
+        names = model.metadata.protocols or (model.metadata.protocol,)
+        self._wires = {name: _PROTOCOLS[name](model) for name in names if name in _PROTOCOLS}
+        if not self._wires:
+            raise ValueError(f"{model.metadata.service_id} speaks {', '.join(names)}")
+        self._usual = next(iter(self._wires.values()))
+
+    def of(self, request: Request) -> Wire:
+        """The protocol that ``request`` speaks."""
+        if len(self._wires) == 1:
+            return self._usual
+        if "smithy-protocol" in request.headers:
+            name = "smithy-rpc-v2-cbor"
+        elif "x-amz-target" in request.headers:
+            name = "json"
+        else:
+            name = "query"
+        return self._wires.get(name, self._usual)

@@ -18,7 +18,7 @@ from midge.blobs.packages import Packages
 from midge.clock import VirtualClock
 from midge.images.egress import Egress
 from midge.images.images import Images
-from midge.invoke.pool import ProvisionedEnvironments
+from midge.invoke.provisioned import ProvisionedEnvironments
 from midge.model.errors import ServiceError, invalid_parameter
 from midge.model.functions import Alias, Code, FunctionId, FunctionVersion
 from midge.model.limits import Limits

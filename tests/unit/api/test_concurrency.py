@@ -125,3 +125,43 @@ def test_only_a_function_that_is_there_has_concurrency(bench: Bench, operation: 
         await bench.refused(operation, "InvalidParameterValueException", FunctionName="f:1", **values)
 
     bench.run(scenario)
+
+
+def test_what_is_provisioned_bounds_what_is_reserved(bench: Bench) -> None:
+    """No less is reserved than the function has provisioned, and what others have provisioned is not to be had."""
+
+    async def scenario(bench: Bench) -> None:
+        for name, count in (("f", 200), ("g", 300)):
+            await bench.created(name, Publish=True)
+            await bench.call(
+                "PutProvisionedConcurrencyConfig",
+                FunctionName=name,
+                Qualifier="1",
+                ProvisionedConcurrentExecutions=count,
+            )
+        too_low = await bench.refused(
+            "PutFunctionConcurrency",
+            "InvalidParameterValueException",
+            FunctionName="f",
+            ReservedConcurrentExecutions=199,
+        )
+        assert too_low == (
+            "ReservedConcurrentExecutions  199 should not be lower than function's total provisioned concurrency [200]."
+        )
+        too_high = await bench.refused(
+            "PutFunctionConcurrency",
+            "InvalidParameterValueException",
+            FunctionName="f",
+            ReservedConcurrentExecutions=601,
+        )
+        assert too_high == TOO_MUCH
+        await reserve(bench, 600)
+        with pytest.raises(Exception, match=r"account's unreserved concurrency \[300\]"):
+            await bench.call(
+                "PutProvisionedConcurrencyConfig",
+                FunctionName="g",
+                Qualifier="1",
+                ProvisionedConcurrentExecutions=301,
+            )
+
+    bench.run(scenario)

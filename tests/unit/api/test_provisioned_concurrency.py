@@ -101,6 +101,7 @@ def test_there_must_be_room(bench: Bench) -> None:
         with pytest.raises(Exception, match=r"account's unreserved concurrency \[900\]"):
             await put(bench, "1", 901)
         await put(bench, "1", 900)
+        await put(bench, "1", 4)
         await bench.call("PutFunctionConcurrency", FunctionName="f", ReservedConcurrentExecutions=5)
         with pytest.raises(Exception, match="reservedConcurrentExecution for function: 5"):
             await put(bench, "1", 6)

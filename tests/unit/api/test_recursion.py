@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-import structlog
 from api_bench import ARN, Bench
 
 
@@ -30,26 +29,6 @@ def test_recursive_loops_end_unless_allowed(bench: Bench) -> None:
         assert await loop_of(bench) == "Terminate"
 
     bench.run(first, second)
-
-
-def test_that_nothing_detects_loops_is_said(bench: Bench) -> None:
-    """midge's log names the setting when it is changed and not when it is repeated; strict mode refuses it."""
-
-    async def said(bench: Bench) -> None:
-        await bench.created()
-        with structlog.testing.capture_logs() as logs:
-            for value in ("Terminate", "Allow", "Allow"):
-                await bench.call("PutFunctionRecursionConfig", FunctionName="f", RecursiveLoop=value)
-        assert [entry["members"] for entry in logs if entry["event"] == "kept_without_effect"] == [["RecursiveLoop"]]
-
-    async def refused(bench: Bench) -> None:
-        values = {"FunctionName": "f", "RecursiveLoop": "Allow"}
-        message = await bench.refused("PutFunctionRecursionConfig", "InvalidParameterValueException", **values)
-        assert message == "midge does not support the operation PutFunctionRecursionConfig yet."
-
-    bench.run(said)
-    bench.strict = True
-    bench.run(refused)
 
 
 def test_a_function_without_code_signing_says_so(bench: Bench) -> None:

@@ -1,5 +1,8 @@
 """The commands as typed: what they print and what they refuse."""
 
+import asyncio
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +15,10 @@ from midge.cli.table import table
 from midge.config import Config, load
 from midge.log_store.blocks import BlockTimes, encode_event
 from midge.log_store.files import LogFiles
+from midge.metric_store.files import MetricStore
 from midge.model.limits import Limits
 from midge.model.logs import LogGroupId
+from midge.model.usage import Metered, Usage
 from midge.sandbox.doctor import Finding
 
 
@@ -125,3 +130,63 @@ def test_serve_refuses_namespaces_that_cannot_be_had(monkeypatch: pytest.MonkeyP
 def test_tables_align_their_columns() -> None:
     """A column is as wide as its widest cell, and lines end without blanks."""
     assert table(("a", "b"), [("long", ""), ("x", "y")]) == "a     b\nlong\nx     y"
+
+
+@pytest.fixture
+def metered(tmp_path: Path) -> Path:
+    """A data directory of a midge that runs, in which two functions have been metered."""
+    place = Metered(
+        account="000000000000", region="us-east-1", function="f", architecture="x86_64", memory_mb=1024, storage_mb=512,
+        hour=1_767_268_800,
+    )  # fmt: skip
+
+    async def work() -> None:
+        store = await MetricStore.open(tmp_path / "metrics.db", Limits())
+        used = {place: Usage(requests=2, billed_ms=3000), replace(place, function="g", account="999999999999"): Usage()}
+        for _ in range(2):
+            await store.add({}, used)
+        await store.close()
+
+    asyncio.run(work())
+    return tmp_path
+
+
+def test_bill_prints_a_period(metered: Path) -> None:
+    """``midge bill`` prints a line for each function of the account, and says by which prices."""
+    argv = ["bill", "--since", "2026-01-01", "--data-dir", str(metered)]
+    lines = CliRunner().invoke(main, argv).output.splitlines()
+    assert "us-east-1" in lines[0]
+    assert lines[2].split() == ["f", "4", "6.000", "0.000", "0.000", "0.000", "0.000", "0.000101"]
+    assert lines[3].split()[:2] == ["total", "4"]
+    assert len(lines) == 4
+    earlier = CliRunner().invoke(main, [*argv, "--until", "2026-01-01T12:00:00"]).output.splitlines()
+    assert earlier[2].split()[:2] == ["total", "0"]
+
+
+def test_bill_says_what_a_what_if_assumes(metered: Path) -> None:
+    """Another memory size gives two bills beside the true one, each under its assumption."""
+    argv = ["bill", "--since", "2026-01-01", "--data-dir", str(metered), "--memory", "512", "--json"]
+    bills = json.loads(CliRunner().invoke(main, argv).output)["bills"]
+    assert [bill["total"]["gbSeconds"] for bill in bills] == ["6.000000000", "3.000000000", "6.000000000"]
+    assert "take as long" in bills[1]["assumption"]
+    assert "computing" in bills[2]["assumption"]
+
+
+def test_bill_reckons_with_configured_prices(metered: Path, tmp_path: Path) -> None:
+    """Prices of the configuration count; what is no price is said by name."""
+    file = tmp_path / "midge.toml"
+    argv = ["bill", "--since", "2026-01-01", "--data-dir", str(metered), "--config", str(file)]
+    file.write_text('[prices]\nx86_64_gb_seconds = ["2:1", "0.5"]\nmillion_requests = "0"\ncurrency = "EUR"\n')
+    output = CliRunner().invoke(main, argv).output
+    assert "EUR" in output
+    assert output.splitlines()[2].split()[-1] == "4.000000"
+    file.write_text('[prices]\nstreamed_gb = "much"\n')
+    result = CliRunner().invoke(main, argv)
+    assert (result.exit_code, result.output) == (1, "Error: streamed_gb: 'much' is no price\n")
+
+
+def test_bill_needs_something_metered(tmp_path: Path) -> None:
+    """Without a metered server there is nothing to print."""
+    result = CliRunner().invoke(main, ["bill", "--data-dir", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "nothing has been metered" in result.output

@@ -7,6 +7,7 @@ from unit.world import FUNCTION, World
 from midge.events.dispatcher import Dispatcher
 from midge.events.port import DeliveryError, Message
 from midge.events.reports import Reports
+from midge.invoke.recursion import RecursiveLoops
 from midge.model.event_invoke_configs import EventInvokeConfig
 from midge.model.functions import FunctionId
 from midge.queue.memory import MemoryEventQueue
@@ -37,6 +38,7 @@ class Post:
         self.queue = queue if queue is not None else MemoryEventQueue()
         self.deliveries = deliveries or FakeDeliveries()
         self.configs: dict[tuple[FunctionId, str], EventInvokeConfig] = {}
+        self.looping: set[FunctionId] = set()
         self.dead_letter_targets: dict[FunctionId, str] = {}
         self.failures: list[BaseException] = []
         self.tasks = TaskOwner(self.failures.append)
@@ -54,6 +56,7 @@ class Post:
             self.load,
             self.config,
             reports,
+            loops=RecursiveLoops(world.limits.recursive_invocations, self.loops_allowed, world.metrics),
             clock=world.clock,
             limits=world.limits,
             metrics=world.metrics,
@@ -65,6 +68,9 @@ class Post:
         """Everything there is has been put into the router."""
         del function, qualifier
 
+    async def loops_allowed(self, function: FunctionId) -> bool:
+        return function in self.looping
+
     async def config(self, function: FunctionId, qualifier: str) -> EventInvokeConfig | None:
         return self.configs.get((function, qualifier))
 
@@ -73,7 +79,11 @@ class Post:
         return self.dead_letter_targets.get(function)
 
     def event(
-        self, payload: bytes = b"{}", function: FunctionId = FUNCTION, qualifier: str | None = None
+        self,
+        payload: bytes = b"{}",
+        function: FunctionId = FUNCTION,
+        qualifier: str | None = None,
+        trace_id: str = "Root=1",
     ) -> AsyncEvent:
         """One that is due now."""
         now = self.world.clock.now()
@@ -81,15 +91,21 @@ class Post:
             function=function,
             qualifier=qualifier,
             request_id=self.world.ids.request_id().decode(),
-            trace_id="Root=1",
+            trace_id=trace_id,
             payload=payload,
             accepted_seconds=now,
             due_seconds=now,
         )
 
-    async def send(self, payload: bytes = b"{}", function: FunctionId = FUNCTION, qualifier: str | None = None) -> str:
+    async def send(
+        self,
+        payload: bytes = b"{}",
+        function: FunctionId = FUNCTION,
+        qualifier: str | None = None,
+        trace_id: str = "Root=1",
+    ) -> str:
         """Have an event accepted, and let happen what needs no time; its request id."""
-        event = self.event(payload, function, qualifier)
+        event = self.event(payload, function, qualifier, trace_id)
         await self.dispatcher.accept(event)
         await self.world.settle()
         return event.request_id

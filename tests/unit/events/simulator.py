@@ -22,7 +22,7 @@ from unit.world import FUNCTION, World
 from midge.model.errors import ServiceError
 from midge.model.event_invoke_configs import EventInvokeConfig
 from midge.model.functions import LATEST, FunctionId
-from midge.model.limits import Limits
+from midge.model.limits import MIB, Limits
 from midge.queue.memory import MemoryEventQueue
 from midge.queue.port import AsyncEvent
 from midge.sandbox.fake import Event, FakeRuntime, FakeSandbox
@@ -106,6 +106,7 @@ class Simulation:
         self.runs: dict[str, list[float]] = {}
         self.succeeded: Counter[str] = Counter()
         self.told: Counter[str] = Counter()
+        self.limits = replace(LIMITS, functions_memory_mb=self.chance.choice([0, 140, 300, 700]))
         self.busy: set[int] = set()
         self.most_running: Counter[str] = Counter()
         self.dropped = 0
@@ -126,6 +127,7 @@ class Simulation:
         number = id(runtime)
         assert number not in self.busy, "two invocations at once in one environment"
         self.busy.add(number)
+        self.check_memory()
         now = self.world.clock.now()
         self.runs.setdefault(event.request_id, []).append(now)
         running = sum(len(each.events) > 0 and id(each) in self.busy for each in self.world.sandbox.running()
@@ -141,6 +143,16 @@ class Simulation:
             self.world.clock.call_later(self.chance.uniform(0.01, 2.0), self._end, runtime, event, "good")
         else:
             asyncio.get_running_loop().call_soon(self._end, runtime, event, kind)
+
+    def check_memory(self) -> None:
+        """Never more is held than there is; whoever runs holds all that it may use, and who stands still what it used."""
+        budget = self.world.platform.memory.budget
+        assert not budget.total_mb or budget.held_mb <= budget.total_mb, f"{budget.held_mb} MB held"
+        needed = sum(
+            runtime.request.memory_size_mb if not runtime.frozen else (runtime.memory_bytes or 0) // MIB
+            for runtime in self.world.sandbox.running()
+        )
+        assert budget.held_mb >= needed, f"{needed} MB may be used, {budget.held_mb} are held"
 
     def _end(self, runtime: FakeRuntime, event: Event, kind: str) -> None:
         self.busy.discard(id(runtime))
@@ -160,7 +172,7 @@ class Simulation:
     def begin(self) -> None:
         sandbox = FakeSandbox(on_event=self.behave)
         clock = getattr(self, "world", None) and self.world.clock
-        self.world = World(self.directory, sandbox, LIMITS)
+        self.world = World(self.directory, sandbox, self.limits)
         if clock is not None:
             # time goes on where the last server left it
             self.world.clock.advance(clock.monotonic())
@@ -250,6 +262,7 @@ class Simulation:
                 self.world.router.reserve(function, self.reserved[function])
             for _ in range(self.chance.randrange(20)):
                 await asyncio.sleep(0)
+            self.check_memory()
         self.well, self.queue.trouble = True, 0.0
         await self.world.pass_time(QUIET_SECONDS, TURNS)
         self.collect()

@@ -10,6 +10,7 @@ import pytest
 from unit.events.post import Post
 from unit.world import FUNCTION, World, in_world
 
+from midge.invoke.lineage import mark
 from midge.model.errors import ServiceError
 from midge.model.event_invoke_configs import EventInvokeConfig
 from midge.model.functions import LATEST
@@ -187,6 +188,47 @@ def test_a_function_can_be_the_destination(tmp_path: Path) -> None:
         assert first == b'{"a": 1}'
         assert json.loads(second)["requestPayload"] == {"a": 1}
         assert post.queue.events == {}
+
+    run(tmp_path, scenario)
+
+
+def test_a_recursive_loop_ends_at_the_dead_letter_queue(tmp_path: Path) -> None:
+    """An event that goes on with a loop is told to the failure's destination and the dead-letter queue, not invoked, and counted."""
+
+    async def scenario(post: Post) -> None:
+        config(post, on_failure=QUEUE)
+        post.dead_letter_targets[FUNCTION] = DEAD
+        chain = f"Root=1-5759e988-bd862e3fe1be46a994272793;Lineage={mark(FUNCTION.arn).decode()}:"
+        await post.send(b'{"n": 16}', trace_id=f"{chain}14")
+        assert seen(post) == [b'{"n": 16}']
+        assert post.world.runtime.events[0].headers["lambda-runtime-trace-id"] == f"{chain}15"
+        post.deliveries.sent.clear()
+        await post.send(b'{"n": 17}', trace_id=f"{chain}15")
+        assert seen(post) == [b'{"n": 16}']
+        (_, record), (dead, letter) = post.deliveries.sent
+        assert json.loads(record.body)["requestContext"]["condition"] == "RecursiveLoop"
+        assert (dead, letter.body) == (DEAD, b'{"n": 17}')
+        assert letter.attributes is not None
+        assert letter.attributes["ErrorMessage"]["StringValue"] == "Recursive loop detected"
+        assert post.world.metrics.function(FUNCTION.name).recursive_invocations_dropped == 1
+        post.looping.add(FUNCTION)
+        await post.send(b'{"n": 18}', trace_id=f"{chain}16")
+        assert seen(post) == [b'{"n": 16}', b'{"n": 18}']
+
+    run(tmp_path, scenario)
+
+
+def test_a_destination_s_function_goes_on_with_the_chain(tmp_path: Path) -> None:
+    """A loop that goes through a destination is a loop: the function that is told has the event's chain behind it."""
+
+    async def scenario(post: Post) -> None:
+        post.world.put(function=OTHER)
+        config(post, on_success=OTHER.arn)
+        await post.send(trace_id="Root=1-5759e988-bd862e3fe1be46a994272793")
+        await post.world.settle()
+        events = [event for runtime in post.world.sandbox.runtimes for event in runtime.events]
+        first, second = (event.headers["lambda-runtime-trace-id"] for event in events)
+        assert second == f"{first}|{mark(OTHER.arn).decode()}:0"
 
     run(tmp_path, scenario)
 

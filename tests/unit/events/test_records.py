@@ -64,10 +64,13 @@ def test_a_success_names_no_error() -> None:
     assert document["responsePayload"] is None
 
 
-@given(st.none() | st.binary(max_size=2_000) | st.text().map(lambda text: json.dumps({"errorMessage": text}).encode()))
-def test_a_dead_letter_s_attributes(response: bytes | None) -> None:
+@given(
+    st.none() | st.binary(max_size=2_000) | st.text().map(lambda text: json.dumps({"errorMessage": text}).encode()),
+    st.sampled_from(["RetriesExhausted", "EventAgeExceeded", "RecursiveLoop"]),
+)
+def test_a_dead_letter_s_attributes(response: bytes | None, condition: str) -> None:
     """Whatever the function answered, there are three attributes, none empty, the message of at most 1 KB of text."""
-    attributes = records.dead_letter_attributes(EVENT, response)
+    attributes = records.dead_letter_attributes(EVENT, response, condition)
     assert attributes.keys() == {"RequestID", "ErrorCode", "ErrorMessage"}
     assert attributes["RequestID"]["StringValue"] == EVENT.request_id
     assert attributes["ErrorCode"]["StringValue"] == ("429" if response is None else "200")

@@ -8,8 +8,11 @@ from unit.site import INVOKE, SIGNED, Site, on_site, parse, request
 from unit.world import FUNCTION, VERSION, World, in_world
 
 from midge.http.hosts import HostRules
+from midge.invoke.lineage import mark
 from midge.model.limits import Limits
 from midge.sandbox.fake import FakeSandbox, do_nothing
+
+MARK = mark(FUNCTION.arn).decode()
 
 
 def test_an_invocation_is_answered(tmp_path: Path) -> None:
@@ -20,7 +23,8 @@ def test_an_invocation_is_answered(tmp_path: Path) -> None:
         assert (answer.status, answer.body) == (200, b'{"a": 1}')
         assert answer.headers["x-amz-executed-version"] == "$LATEST"
         assert answer.headers["x-amzn-requestid"] == site.world.runtime.events[0].request_id
-        assert answer.headers["x-amzn-trace-id"] == site.world.runtime.events[0].headers["lambda-runtime-trace-id"]
+        seen = site.world.runtime.events[0].headers["lambda-runtime-trace-id"]
+        assert seen == f"{answer.headers['x-amzn-trace-id']};Lineage={MARK}:0"
         assert "x-amz-function-error" not in answer.headers
 
     on_site(tmp_path, scenario)
@@ -90,6 +94,39 @@ def test_a_client_that_leaves_does_not_stop_its_invocation(tmp_path: Path) -> No
     on_site(tmp_path, scenario, FakeSandbox(do_nothing))
 
 
+def test_a_recursive_loop_ends(tmp_path: Path) -> None:
+    """The seventeenth invocation in a chain of requests is refused and counted, unless the function allows loops."""
+
+    async def scenario(site: Site) -> None:
+        chain = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=0"
+        for times in range(16):
+            answer = await site.ask(request(INVOKE, b"{}", f"X-Amzn-Trace-Id: {chain}"))
+            assert answer.status == 200
+            chain = site.world.runtime.events[-1].headers["lambda-runtime-trace-id"]
+            assert chain.endswith(f";Lineage={MARK}:{times}")
+        answer = await site.ask(request(INVOKE, b"{}", f"X-Amzn-Trace-Id: {chain}"))
+        assert (answer.status, answer.headers["x-amzn-errortype"]) == (400, "RecursiveInvocationException")
+        assert len(site.world.runtime.events) == 16
+        assert site.world.metrics.function(FUNCTION.name).recursive_invocations_dropped == 1
+        site.looping.add(FUNCTION)
+        answer = await site.ask(request(INVOKE, b"{}", f"X-Amzn-Trace-Id: {chain}"))
+        assert answer.status == 200
+
+    on_site(tmp_path, scenario)
+
+
+def test_a_recursive_loop_ends_at_a_function_that_is_not_loaded_yet(tmp_path: Path) -> None:
+    """What is looked up first is refused all the same."""
+
+    async def scenario(site: Site) -> None:
+        site.stored[FUNCTION] = [VERSION]
+        chain = f"X-Amzn-Trace-Id: Root=1-5759e988-bd862e3fe1be46a994272793;Lineage={MARK}:15"
+        answer = await site.ask(request(INVOKE, b"{}", chain))
+        assert (answer.status, answer.headers["x-amzn-errortype"]) == (400, "RecursiveInvocationException")
+
+    on_site(tmp_path, scenario)
+
+
 def test_invoke_headers_are_honoured(tmp_path: Path) -> None:
     """The tail, the client context and the caller's trace id go where AWS puts them."""
 
@@ -101,7 +138,7 @@ def test_invoke_headers_are_honoured(tmp_path: Path) -> None:
         assert answer.headers["x-amzn-trace-id"] == trace
         event = site.world.runtime.events[0]
         assert event.headers["lambda-runtime-client-context"] == '{"a":1}'
-        assert event.headers["lambda-runtime-trace-id"] == trace
+        assert event.headers["lambda-runtime-trace-id"] == f"{trace};Lineage={MARK}:0"
 
     on_site(tmp_path, scenario)
 

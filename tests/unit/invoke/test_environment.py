@@ -368,13 +368,49 @@ def test_json_logging_writes_platform_records(tmp_path: Path) -> None:
         world.put(logging=Logging(format="JSON", group=VERSION.logging.group, system_level="INFO"))
         call = world.call()
         await world.settle()
-        documents = [json.loads(line) for line in await world.log()]
+        init, *documents = [json.loads(line) for line in await world.log()]
+        assert init["type"] == "platform.initStart"
         assert [document["type"] for document in documents] == ["platform.start", "platform.report"]
         assert all(document["record"]["requestId"] == call.request_id for document in documents)
         assert documents[1]["record"]["metrics"]["memorySizeMB"] == 128
         assert documents[1]["record"]["status"] == "success"
 
     in_world(tmp_path, scenario)
+
+
+STEPS = ["initStart", "initRuntimeDone", "initReport"]
+
+
+@pytest.mark.parametrize(
+    ("level", "on_event", "told"),
+    [
+        ("DEBUG", None, STEPS),
+        ("INFO", None, STEPS[:1]),
+        ("WARN", None, []),
+        ("DEBUG", "crash", STEPS),
+        ("WARN", "crash", STEPS[1:]),
+    ],
+)
+def test_json_logging_tells_of_initialisation(
+    tmp_path: Path, level: str, on_event: str | None, told: list[str]
+) -> None:
+    """Its steps are platform documents with a level each; those of one that failed are at WARN, with its error."""
+    sandbox = FakeSandbox() if on_event is None else FakeSandbox(on_start=lambda runtime: runtime.exit(1))
+
+    async def scenario(world: World) -> None:
+        world.put(logging=Logging(format="JSON", group=VERSION.logging.group, system_level=level))
+        world.call()
+        await world.settle()
+        documents = [json.loads(line) for line in await world.log() if line.startswith("{")]
+        steps = [document for document in documents if document["type"].startswith("platform.init")]
+        assert [step["type"].removeprefix("platform.") for step in steps][: len(told)] == told
+        assert all(step["record"]["initializationType"] == "on-demand" for step in steps)
+        if on_event is not None:
+            assert (steps[-1]["record"]["status"], steps[-1]["record"]["errorType"]) == ("error", "Runtime.ExitError")
+        elif not told:
+            assert not steps
+
+    in_world(tmp_path, scenario, sandbox)
 
 
 def test_stopping_answers_what_runs(tmp_path: Path) -> None:

@@ -626,7 +626,7 @@ def test_json_logging_has_records_of_extensions(tmp_path: Path) -> None:
 
     async def scenario(world: World) -> None:
         await world.invoke()
-        document = json.loads((await world.log())[0])
+        document = json.loads((await world.log())[1])
         assert document["type"] == "platform.extension"
         assert document["record"] == {"name": "a", "state": "Ready", "events": ["INVOKE", "SHUTDOWN"]}
 

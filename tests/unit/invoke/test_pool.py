@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from unit.world import FUNCTION, World, in_world
 
-from midge.invoke.pool import ProvisionedEnvironments
+from midge.invoke.provisioned import ProvisionedEnvironments
 from midge.model.errors import ServiceError
 from midge.model.limits import Limits
 from midge.sandbox.fake import Event, FakeRuntime, FakeSandbox, do_nothing
@@ -324,3 +324,74 @@ def test_closing_while_environments_start_leaves_nothing(tmp_path: Path) -> None
         assert not world.sandbox.running()
 
     in_world(tmp_path, scenario, Slow())
+
+
+def test_the_rate_of_requests_is_limited(tmp_path: Path) -> None:
+    """Ten a second for each place, in AWS's words; events that nobody waits for are not counted."""
+
+    async def scenario(world: World) -> None:
+        world.put()
+        for _ in range(20):
+            assert (await world.invoke()).function_error is None
+        with pytest.raises(ServiceError) as refused:
+            world.call()
+        fields = refused.value.fields
+        assert fields["Reason"] == "FunctionInvocationRateLimitExceeded"
+        assert fields["retryAfterSeconds"] == "1"
+        call = world.call(asynchronous=True)
+        await world.settle()
+        assert call.outcome.function_error is None
+        await world.advance(0.1)
+        assert (await world.invoke()).function_error is None
+        assert world.metrics.function("work").throttles == 1
+
+    in_world(tmp_path, scenario, limits=Limits(account_concurrency=2))
+
+
+def test_a_function_grows_at_a_limited_rate(tmp_path: Path) -> None:
+    """Calls that need another environment than may be made are throttled; those that find one, or wait for one that
+    is there, are not.
+    """
+
+    async def scenario(world: World) -> None:
+        world.put()
+        calls = [world.call() for _ in range(2)]
+        with pytest.raises(ServiceError) as refused:
+            world.call()
+        assert refused.value.fields["Reason"] == "ConcurrentInvocationLimitExceeded"
+        assert refused.value.fields["retryAfterSeconds"] == "5"
+        await world.settle()
+        assert all(call.ended for call in calls)
+        await world.invoke()
+        assert len(world.sandbox.runtimes) == 2
+        await world.advance(5.0)
+        calls = [world.call() for _ in range(3)]
+        with pytest.raises(ServiceError):
+            world.call()
+        await world.settle()
+        assert all(call.ended for call in calls)
+        assert len(world.sandbox.runtimes) == 3
+
+    in_world(tmp_path, scenario, limits=Limits(scaling_environments=2))
+
+
+def test_idle_provisioned_environments_take_places_from_others(tmp_path: Path) -> None:
+    """What is provisioned for one version is not there for another, called or not."""
+
+    async def scenario(world: World) -> None:
+        world.put()
+        world.put(version="1")
+        world.router.provision(FUNCTION, {"1": 1})
+        await world.settle()
+        first = world.call()
+        with pytest.raises(ServiceError):
+            world.call()
+        second = world.call(target=world.target("1"))
+        await world.settle()
+        assert first.ended
+        assert second.ended
+        world.router.provision(FUNCTION, {})
+        world.call()
+        world.call()
+
+    in_world(tmp_path, scenario, limits=Limits(account_concurrency=2))

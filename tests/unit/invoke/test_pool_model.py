@@ -30,10 +30,12 @@ class Histories(RuleBasedStateMachine):
         self.served: dict[FakeRuntime, int] = {}
         self.world = self.loop.run_until_complete(self.begin())
 
+    limits = Limits(account_concurrency=LIMIT)
+
     async def begin(self) -> World:
         sandbox = FakeSandbox(do_nothing, on_start=lambda runtime: None)
         sandbox.ends_when_killed = False
-        world = World(Path(self.directory.name), sandbox, Limits(account_concurrency=LIMIT))
+        world = World(Path(self.directory.name), sandbox, self.limits)
         world.put()
         return world
 
@@ -128,8 +130,18 @@ class Histories(RuleBasedStateMachine):
         for pool in self.world.pools.pools():
             states = pool.states()
             coming = states.count(EnvironmentState.INIT) + states.count(EnvironmentState.ANSWERED)
-            assert pool.waiting <= coming
-            assert not (pool.waiting and EnvironmentState.READY in states)
+            assert pool.waiting <= coming + pool.asking
+            assert pool.asking <= pool.waiting
+            assert not (pool.waiting and EnvironmentState.READY in states and not pool.asking)
+
+    @invariant()
+    def memory_is_held_by_those_who_are_there_and_never_more_than_there_is(self) -> None:
+        budget = self.world.platform.memory.budget
+        held = sum(sum(pool.claims.held_mb.values()) for pool in self.world.pools.pools())
+        assert budget.held_mb == held
+        assert budget.held_mb <= (budget.total_mb or held)
+        assert all(size <= self.memory for pool in self.world.pools.pools() for size in pool.claims.held_mb.values())
+        assert not (budget.waiting and budget.fits_first)
 
     def teardown(self) -> None:
         """In the end every call has ended exactly once and no environment is left."""
@@ -150,5 +162,13 @@ class Histories(RuleBasedStateMachine):
         self.directory.cleanup()
 
 
+class CrampedHistories(Histories):
+    """The same where there is memory for two environments: the third waits, or is refused."""
+
+    limits = Limits(account_concurrency=LIMIT, functions_memory_mb=300)
+
+
+TestCrampedHistories = CrampedHistories.TestCase
+TestCrampedHistories.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestHistories = Histories.TestCase
 TestHistories.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

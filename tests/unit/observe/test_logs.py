@@ -14,7 +14,8 @@ from midge.log_store.files import LogFiles
 from midge.log_store.reading import EventRange, LogReader, StoredEvent
 from midge.model.limits import Limits
 from midge.model.logs import LogGroup, LogGroupId
-from midge.observe.log_records import InitReport, InvocationEnd, LogStyle, billed_ms
+from midge.model.usage import billed_ms
+from midge.observe.log_records import InitReport, InvocationEnd, LogStyle
 from midge.observe.logs import Appended, LogStream, LogWriter
 
 ID = b"8476a536-e9f4-41e8-9739-2dfe598c3fcd"
@@ -131,6 +132,29 @@ def test_pieces_of_a_line_read_after_the_answer_stay_together(tmp_path: Path, ou
     before = [output.decode()] if output else []
     assert lines[1 : 1 + len(before) + 2] == [*before, "late 2\n", "later\n"]
     assert [line.split(" ")[0] for line in lines[-3:]] == ["END", "REPORT", "after\n"]
+
+
+@pytest.mark.parametrize("before", [b"", b"before\n"])
+def test_pieces_of_a_line_stay_in_their_invocation(tmp_path: Path, before: bytes) -> None:
+    """However soon an invocation follows another, all that is read while it runs stands between its START and END."""
+
+    async def scenario(writer: LogWriter, clock: VirtualClock) -> None:
+        stream = writer.open(GROUP, "s", STYLE)
+        invocation(stream, before)
+        stream.start(2.0, ID)
+        for piece in (b"round", b" ", b"2\n"):
+            stream.output(2.1, piece)
+        stream.end(InvocationEnd(2.5, ID, 0.5))
+
+    with_writer(tmp_path, scenario)
+    first = ["START", *([before.decode()] if before else []), "END", "REPORT"]
+    assert [line.partition(" R")[0] for line in messages(tmp_path, "s")] == [
+        *first,
+        "START",
+        "round 2\n",
+        "END",
+        "REPORT",
+    ]
 
 
 def test_long_lines_are_cut_at_the_size_of_an_event(tmp_path: Path) -> None:

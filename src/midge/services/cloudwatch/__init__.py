@@ -1,0 +1,1 @@
+"""CloudWatch's metrics: Lambda's own, and those that functions and others put."""
