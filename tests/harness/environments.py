@@ -9,7 +9,7 @@ import contextlib
 import json
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
@@ -25,7 +25,15 @@ from midge.runtimes.places import Places
 from midge.sandbox.cgroups.discovery import open_cgroups
 from midge.sandbox.cgroups.port import Cgroups, unique_name
 from midge.sandbox.namespaces import NamespaceSandbox
-from midge.sandbox.port import ExtensionProcesses, ProcessExit, RootImage, Sandbox, SandboxedEnvironment, StartRequest
+from midge.sandbox.port import (
+    ExtensionProcesses,
+    ProcessExit,
+    RootImage,
+    Sandbox,
+    SandboxedEnvironment,
+    Snapshot,
+    StartRequest,
+)
 from midge.sandbox.process import ProcessSandbox
 
 T = TypeVar("T")
@@ -34,6 +42,8 @@ ENDPOINT_PORT = 4566
 FOUND = find_places()
 KEPT_OUTPUT_BYTES = 1 << 20
 ACCEPTED = b'HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{"status":"OK"}'
+
+RESTORED = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 0\r\n\r\n"
 
 
 @dataclass(slots=True)
@@ -117,6 +127,12 @@ class Driven:
         self.connections: set[ScriptedApi] = set()
         self.ready = asyncio.Event()
         self.ended = asyncio.Event()
+        self.restored = False
+        """It is restored from a snapshot: GET /restore/next is answered."""
+        self.restorable = asyncio.Event()
+        self.restore_nexts = 0
+        self.waiting_port = 0
+        """Of the connection on which GET /restore/next hangs."""
         self._hanging: ScriptedApi | None = None
         self._events: deque[bytes] = deque()
         self._answers: asyncio.Queue[Call] = asyncio.Queue()
@@ -163,13 +179,23 @@ class Driven:
         return ScriptedApi(self)
 
     def on_call(self, api: ScriptedApi, call: Call) -> None:
-        if call.kind == "next":
+        if call.path.endswith("/restore/next"):
+            self._on_restore_next(api)
+        elif call.kind == "next":
             self._hanging = api
             self.ready.set()
             self._deliver()
         else:
             api.transport.write(ACCEPTED)
             self._answers.put_nowait(call)
+
+    def _on_restore_next(self, api: ScriptedApi) -> None:
+        self.restore_nexts += 1
+        if self.restored:
+            api.transport.write(RESTORED)
+        else:
+            self.waiting_port = api.transport.get_extra_info("peername")[1]
+            self.restorable.set()
 
     def _deliver(self) -> None:
         if self._hanging is None or not self._events:
@@ -192,6 +218,10 @@ class Driven:
     async def until_ready(self) -> None:
         """Wait for GET /next; fails with the environment's output if it ends instead."""
         await self._either(self.ready.wait())
+
+    async def until_restorable(self) -> None:
+        """Wait for GET /restore/next."""
+        await self._either(self.restorable.wait())
 
     async def give(self, event: Any) -> None:
         """Send ``event``, now or as soon as the runtime asks."""
@@ -273,6 +303,37 @@ def write_package(directory: Path, files: Mapping[str, str | bytes], executable:
     return directory
 
 
+class Snapshotted:
+    """A snapshot, and ways to restore environments from it. ``source`` is what it was made of."""
+
+    def __init__(self, sandbox: Sandbox, request: StartRequest, snapshot: Snapshot, source: Driven) -> None:
+        self._sandbox = sandbox
+        self._request = request
+        self.snapshot = snapshot
+        self.source = source
+
+    @contextlib.asynccontextmanager
+    async def restore(self) -> AsyncGenerator[Driven]:
+        """An environment restored from it, killed afterwards."""
+        driven = Driven()
+        driven.restored = True
+        driven.handle = await self._sandbox.start(
+            replace(
+                self._request,
+                runtime_api=driven.runtime_api,
+                on_output=driven.on_output,
+                on_exit=driven.on_exit,
+                for_snapshot=False,
+                snapshot=self.snapshot,
+            )
+        )
+        try:
+            yield driven
+        finally:
+            driven.handle.kill()
+            await driven.end()
+
+
 class Workshop:
     """A sandbox, the loop it lives in, and ways to run functions in it."""
 
@@ -324,6 +385,41 @@ class Workshop:
         finally:
             driven.handle.kill()
             await driven.end()
+
+    @contextlib.asynccontextmanager
+    async def snapshot(
+        self,
+        package: Path,
+        runtime: str = "python3.13",
+        handler: str = "app.handler",
+        memory_size_mb: int = 128,
+        **more: str,
+    ) -> AsyncGenerator["Snapshotted"]:
+        """An initialised function of which there is a snapshot, ended afterwards. Raises SnapshotError."""
+        driven = Driven()
+        request = StartRequest(
+            runtime=runtime,
+            handler=handler,
+            task_root=package,
+            environment=variables(handler, memory_size_mb, AWS_LAMBDA_INITIALIZATION_TYPE="snap-start", **more),
+            memory_size_mb=memory_size_mb,
+            ephemeral_storage_mb=512,
+            runtime_api=driven.runtime_api,
+            on_output=driven.on_output,
+            on_exit=driven.on_exit,
+            for_snapshot=True,
+        )
+        driven.handle = await self.sandbox.start(request)
+        try:
+            await driven.until_restorable()
+            made = await driven.handle.make_snapshot(driven.waiting_port)
+        except BaseException:
+            driven.handle.kill()
+            raise
+        try:
+            yield Snapshotted(self.sandbox, request, made, driven)
+        finally:
+            await made.end()
 
     def invoke(self, package: Path, event: Any = None, **settings: Any) -> Any:
         """One invocation in an environment of its own: the handler's result."""

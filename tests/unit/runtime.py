@@ -26,6 +26,9 @@ class Transport(asyncio.Transport):
         self.writes: list[bytes] = []
         self.closed = self.paused = False
 
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return ("127.0.0.1", 12345) if name == "peername" else default
+
     def write(self, data: bytes | bytearray | memoryview) -> None:
         assert not self.closed
         self.writes.append(bytes(data))
@@ -59,6 +62,7 @@ class Owner:
     def __init__(self) -> None:
         self.heard: list[tuple[Any, ...]] = []
         self.takes_streams = False
+        self.restored = False
         self.source: StreamSource | None = None
 
     def runtime_ready(self) -> None:
@@ -83,6 +87,13 @@ class Owner:
     def runtime_broke_off(self) -> None:
         self.heard.append(("broke off",))
 
+    def runtime_restorable(self, port: int) -> bool:
+        self.heard.append(("restorable", port))
+        return self.restored
+
+    def runtime_restore_failed(self, error_type: str, payload: bytes) -> None:
+        self.heard.append(("restore failed", error_type, payload))
+
     def runtime_gone(self) -> None:
         self.heard.append(("gone",))
 
@@ -90,10 +101,10 @@ class Owner:
 class Runtime:
     """One connection, its session and what was heard of it."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, *, snap_start: bool = False) -> None:
         self.owner = Owner()
         self.limits = limits or Limits()
-        self.session = RuntimeSession(self.owner)
+        self.session = RuntimeSession(self.owner, snap_start=snap_start)
         self.connection = RuntimeConnection(self.session, self.limits)
         self.transport = Transport()
         self.connection.connection_made(self.transport)

@@ -17,6 +17,7 @@ from midge.invoke.pools import EnvironmentPools
 from midge.invoke.request_ids import RequestIds
 from midge.invoke.room import MemoryRoom
 from midge.invoke.router import Router
+from midge.invoke.snapshots import Snapshots
 from midge.invoke.watch import Watch
 from midge.log_store.files import LogFiles
 from midge.log_store.reading import EventRange, LogReader
@@ -105,6 +106,7 @@ class World:
         self.credentials = Credentials(b"k" * 32, {"AKID": "secret"})
         self.failures: list[BaseException] = []
         self.platform = Platform(
+            snapshots=Snapshots(),
             sandbox=self.sandbox,
             clock=self.clock,
             limits=self.limits,

@@ -50,6 +50,10 @@ async def accept_no_event(event: Any) -> None:
     raise AssertionError(f"nothing is invoked here: {event}")
 
 
+async def make_no_snapshot(version: FunctionVersion, task_root: Path, layers_root: Path | None) -> None:
+    raise AssertionError(f"nobody asked for a snapshot of {version.arn} in {task_root}, {layers_root}")
+
+
 class NoRouter:
     """Nobody invokes here."""
 
@@ -99,7 +103,7 @@ class Midge:
             ApiServices(
                 store=self.store, blobs=self.blobs, packages=self.packages, images=self.images, router=NoRouter(), clock=clock,
                 limits=limits, fetch_s3=no_s3, runtimes=AnyRuntime(), code_links=self.links,
-                accept_event=accept_no_event,
+                accept_event=accept_no_event, make_snapshot=make_no_snapshot,
             )
         )  # fmt: skip
         await self.api.start()

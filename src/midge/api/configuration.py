@@ -55,7 +55,7 @@ def render(version: FunctionVersion, qualifier: str | None = None) -> dict[str, 
         "ImageConfigResponse": images.render_config(version),
         "Architectures": [version.architecture],
         "EphemeralStorage": {"Size": version.ephemeral_storage_mb},
-        "SnapStart": {"ApplyOn": "None", "OptimizationStatus": "Off"},
+        "SnapStart": _render_snap_start(version),
         "RuntimeVersionConfig": _render_runtime_version(version),
         "LoggingConfig": _render_logging(version.logging),
         **{name: value for name, value in version.kept.items() if name not in _HIDDEN},
@@ -115,6 +115,8 @@ def config_sha256(version: FunctionVersion) -> str:
     ]  # fmt: skip
     if version.image_config is not None:
         content.append(version.image_config)
+    if version.snap_start:  # only then: what is kept from before SnapStart keeps its figure
+        content.append("SnapStart")
     digest = hashlib.sha256(msgspec.json.encode(content, order="deterministic")).digest()
     return base64.b64encode(digest).decode("ascii")
 
@@ -127,6 +129,14 @@ def fingerprint(version: FunctionVersion) -> str:
 def default_logging(function: FunctionId) -> Logging:
     """What a function has that says nothing about its logs."""
     return Logging(group=f"/aws/lambda/{function.name}")
+
+
+def _render_snap_start(version: FunctionVersion) -> dict[str, str]:
+    on = version.restored and version.state in ("Active", "Inactive")
+    return {
+        "ApplyOn": "PublishedVersions" if version.snap_start else "None",
+        "OptimizationStatus": "On" if on else "Off",
+    }
 
 
 def merge(version: FunctionVersion, values: Mapping[str, Any]) -> FunctionVersion:
@@ -151,6 +161,8 @@ def merge(version: FunctionVersion, values: Mapping[str, Any]) -> FunctionVersio
         changes["logging"] = _merge_logging(version.logging, logging)
     if (image_config := values.get("ImageConfig")) is not None:
         changes["image_config"] = images.config_of(image_config)
+    if (snap_start := values.get("SnapStart")) is not None:
+        changes["snap_start"] = snap_start.get("ApplyOn") == "PublishedVersions"
     if architectures := values.get("Architectures"):
         changes["architecture"] = architectures[0]
     return replace(version, **changes)

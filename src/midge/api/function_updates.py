@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from midge.api import checks, code_signing, configuration, images, members, states
+from midge.api import checks, code_signing, configuration, images, members, snap_start, states
 from midge.api.code_source import fetch_code
 from midge.api.control_plane import ControlPlane, new_revision
 from midge.api.function_layers import check_processors, check_sizes, layers_named
@@ -74,6 +74,7 @@ async def update_function_configuration(
         current = await _changeable(plane, function, values)
         images.check_members(values, image=current.image is not None)
         changed = _merged(plane, current, rules, values)
+        snap_start.check(changed)
         if changed.runtime != current.runtime:
             services.runtimes.check(changed.runtime, changed.architecture)
         if values.get("Layers") is not None:

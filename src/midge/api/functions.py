@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from midge.api import checks, code_signing, configuration, images, listing, members, states, tenancy
+from midge.api import checks, code_signing, configuration, images, listing, members, snap_start, states, tenancy
 from midge.api.code_source import fetch_code
 from midge.api.control_plane import ControlPlane, new_revision
 from midge.api.function_layers import check_processors, check_sizes, layers_named
@@ -26,6 +26,7 @@ async def create_function(plane: ControlPlane, values: Mapping[str, Any], contex
     services = plane.services
     function = resolve_new(values["FunctionName"], context)
     checks.check_create(values, services.limits)
+    snap_start.check_create(values)
     tags = dict(values.get("Tags") or {})
     check_tags(tags, services.limits)
     if not images.is_image(values):

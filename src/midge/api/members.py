@@ -69,7 +69,7 @@ _CONFIGURATION: Rules = {
     "FileSystemConfigs": KEPT,
     "ImageConfig": ENFORCED,
     "EphemeralStorage": ENFORCED,
-    "SnapStart": Rule(Treatment.REFUSED, ({"ApplyOn": "None"},)),
+    "SnapStart": ENFORCED,
     "LoggingConfig": ENFORCED,
     "CapacityProviderConfig": REFUSED,
     "DurableConfig": REFUSED,

@@ -15,6 +15,7 @@ from midge.api.services import ApiServices
 from midge.blobs.packages import PackageError
 from midge.clock import pause
 from midge.images.errors import ImageError
+from midge.invoke.snapshot_maker import SnapshotFailure
 from midge.model.functions import FunctionId, FunctionVersion
 from midge.store.errors import StoreError
 from midge.tasks import TaskOwner
@@ -57,6 +58,10 @@ class Preparation:
         revision = str(uuid.uuid4())
         try:
             await self._services.unpacked(version)
+            await self._services.snapshot(version)
+        except SnapshotFailure as failure:
+            self._log.warning("snapshot_not_made", function=version.arn, reason=failure.error_type)
+            return states.failed(version, revision, failure.reason, failure.code)
         except PackageError as error:
             self._log.error("package_unusable", function=version.arn, reason=str(error))
             return states.failed(

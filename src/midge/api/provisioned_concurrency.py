@@ -47,6 +47,8 @@ async def put_provisioned_concurrency_config(
         version = await find(plane, named)
         states.refuse_while_busy(version)
         refuse_with_tenants(version, "Provisioned Concurrency")
+        if version.snap_start:
+            raise invalid_parameter("Provisioned Concurrency is not supported for SnapStart enabled functions.")
         config = ProvisionedConcurrency(
             function=function, qualifier=named.qualifier or "", requested=wanted, last_modified=plane.now()
         )

@@ -84,6 +84,10 @@ class RouterPort(Protocol):
         ...
 
 
+MakeSnapshot = Callable[[FunctionVersion, Path, Path | None], Awaitable[None]]
+"""Initialises a version, whose package and layers lie there, and keeps a snapshot of it. Raises SnapshotFailure."""
+
+
 class RuntimeCatalogue(Protocol):
     """Which runtimes this machine can run."""
 
@@ -106,6 +110,7 @@ class ApiServices:
     fetch_s3: FetchS3
     runtimes: RuntimeCatalogue
     code_links: CodeLinks
+    make_snapshot: MakeSnapshot
     runs_images: bool = True
     """Whether environments can have an image as their root here."""
     accept_event: AcceptEvent
@@ -124,6 +129,16 @@ class ApiServices:
             return
         await self.packages.unpacked(version.code)
         await self.packages.layers_unpacked(version.layer_digests)
+
+    async def snapshot(self, version: FunctionVersion) -> None:
+        """Have a snapshot of a version whose code is unpacked, if its environments are restored from one.
+
+        Raises SnapshotFailure.
+        """
+        if version.restored:
+            packages = self.packages
+            layers = packages.layers_path(version.layer_digests)
+            await self.make_snapshot(version, packages.path(version.code), layers)
 
     def put_in_router(self, version: FunctionVersion) -> None:
         """Let invocations find ``version`` as it now is."""

@@ -42,7 +42,7 @@ async def publish(plane: ControlPlane, latest: FunctionVersion, *, description: 
     if newest is not None and newest.published_from == source:
         return newest
     await plane.check_code_storage(latest.function.account, latest.function.region, latest.code.size_bytes)
-    settled = latest.settled
+    settled = latest.settled and not latest.snap_start
     draft = replace(
         latest,
         revision_id=new_revision(),

@@ -1,10 +1,11 @@
 """What runs functions: the sandbox, the pools, the router."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from midge.app.errors import StartError, failed
 from midge.app.keeping import Kept
@@ -23,7 +24,9 @@ from midge.invoke.recursion import RecursiveLoops
 from midge.invoke.request_ids import RequestIds
 from midge.invoke.room import MemoryRoom
 from midge.invoke.router import Router
+from midge.invoke.snapshots import Snapshots
 from midge.invoke.watch import Watch
+from midge.model.functions import FunctionVersion
 from midge.observe.metrics import Metrics
 from midge.observe.telemetry_buffer import TelemetryBudget
 from midge.runtimes.catalogue import discover, node_modules_directory
@@ -42,6 +45,7 @@ class Execution:
 
     router: Router
     pools: EnvironmentPools
+    make_snapshot: Callable[[FunctionVersion, Path, Path | None], Awaitable[None]]
     catalogue: ImagedCatalogue
     metrics: Metrics
     ids: RequestIds
@@ -84,6 +88,7 @@ def open_execution(
     stack.push_async_callback(sandbox.close)
     metrics, ids = Metrics(clock), RequestIds()
     credentials = Credentials(kept.secret, config.aws.secrets)
+    snapshots = Snapshots()
     platform = Platform(
         sandbox=sandbox,
         clock=clock,
@@ -98,6 +103,7 @@ def open_execution(
         session_secret=credentials.session_secret,
         watch=Watch(clock, config.limits),
         telemetry_budget=TelemetryBudget(config.limits.telemetry_pending_bytes),
+        snapshots=snapshots,
     )
     pools = EnvironmentPools(platform)
     stack.push_async_callback(pools.close)
@@ -105,6 +111,7 @@ def open_execution(
     return Execution(
         router=router,
         pools=pools,
+        make_snapshot=partial(snapshots.make, platform),
         catalogue=catalogue,
         metrics=metrics,
         ids=ids,

@@ -113,6 +113,7 @@ async def _open(config: Config, stack: AsyncExitStack, *, isolated: bool) -> Lis
         packages=kept.packages,
         images=kept.images,
         router=execution.router,
+        make_snapshot=execution.make_snapshot,
         clock=clock,
         limits=config.limits,
         fetch_s3=S3Objects(moto, config.limits).fetch,

@@ -21,8 +21,9 @@ from midge.invoke.lifecycle import EnvironmentEvent, EnvironmentState, follow
 from midge.invoke.outcome import Failure, Fault
 from midge.invoke.platform import EnvironmentOwner, Platform
 from midge.invoke.processor import ProcessorTime
+from midge.invoke.restoring import fail_restoration
 from midge.invoke.running import RunningInvocation
-from midge.invoke.starting import init_limit_seconds, start_request
+from midge.invoke.starting import init_limit_seconds, init_phase, start_request
 from midge.invoke.streaming import StreamedResponse
 from midge.model.functions import FunctionVersion
 from midge.observe.log_records import iso_time
@@ -70,21 +71,19 @@ class ExecutionEnvironment:
         self.version = version
         self.bound = bound
         self.state = EnvironmentState.INIT
-        self._session = RuntimeSession(self)
+        self._session = RuntimeSession(self, snap_start=version.restored)
         # Bound once: they are called for every invocation.
         self._monotonic, self._now = platform.clock.monotonic, platform.clock.now
         self._handle: SandboxedEnvironment | None = None
         self._log = EnvironmentLog(
-            platform, version, provisioned=provisioned, phase="init" if bound is None else "invoke"
+            platform, version, provisioned=provisioned, phase=init_phase(version, bound=bound is not None)
         )
         self._running = RunningInvocation(platform, self._log, owner)
         self._extensions = EnvironmentExtensions(platform, version, self._log, self)
         self._companions = self._extensions.session.all
         self._runtime_ended = False
         self._start: asyncio.Task[object] | None = None
-        now = platform.clock.monotonic()
-        self.last_used = now
-        self._started = now
+        now = self.last_used = self._started = platform.clock.monotonic()
         limit = init_limit_seconds(platform, version, provisioned=provisioned, within_invocation=bound is not None)
         self._deadline = Deadline(platform.clock, now + limit, self._time_is_up)
         self._processor = ProcessorTime(platform.limits)
@@ -99,7 +98,9 @@ class ExecutionEnvironment:
         self._start = asyncio.current_task()
         self._deadline.arm(self._monotonic())
         try:
-            handle = await self._platform.sandbox.start(self._start_request())
+            handle = await self._platform.snapshots.start(
+                self._platform, self.version, self._start_request(), self._task_root, self._layers_root
+            )
         except TooManyExtensionsError:
             self._init_failed(_EXIT, outcomes.process_failed("Extension.LaunchError", "ErrTooManyExtensions"))
             self._gone()
@@ -130,17 +131,9 @@ class ExecutionEnvironment:
     def _start_request(self) -> StartRequest:
         """Raises TooManyExtensionsError."""
         return start_request(
-            self._platform,
-            self.version,
-            self._task_root,
-            self._layers_root,
-            self._log,
-            self._session,
-            self._extensions,
-            provisioned=self._provisioned,
-            on_output=self._on_output,
-            on_exit=self._on_exit,
-        )
+            self._platform, self.version, self._task_root, self._layers_root, self._log, self._session, self._extensions,
+            provisioned=self._provisioned, on_output=self._on_output, on_exit=self._on_exit,
+        )  # fmt: skip
 
     def runtime_ready(self) -> None:
         if self.state >= _RESET:
@@ -158,7 +151,7 @@ class ExecutionEnvironment:
             self.last_used = self._monotonic()
             seconds = self.last_used - self._started
             if self.bound is None:
-                self._running.init_seconds = seconds
+                self._running.initialised(seconds, restored=self.version.restored)
                 self._deadline.disarm()
             self._extensions.report()
             self._log.initialised(seconds)
@@ -268,12 +261,10 @@ class ExecutionEnvironment:
         self._processor.thaw()
         self._platform.watch.add(self)
 
-    # its output
+    # its output, and its deadline
 
     def _on_output(self, data: bytes) -> None:
         self._log.output(data, invoking=self.state is _BUSY)
-
-    # its deadline
 
     def _time_is_up(self) -> None:
         if self.state is _READY or self.state >= _RESET:
@@ -298,12 +289,19 @@ class ExecutionEnvironment:
                 invocation.done(outcomes.service_failure("The execution environment was shut down."))
         self._end("spindown")
 
+    def runtime_restorable(self, port: int) -> bool:
+        del port  # it has been restored
+        self._running.resumed = self._monotonic()
+        return True
+
     def runtime_init_failed(self, error_type: str, payload: bytes) -> None:
         if self.state is not _INIT:
             return
         if self._handle is not None:
             self._handle.drain_output()
         self._break(outcomes.init_reported(error_type, payload))
+
+    runtime_restore_failed = runtime_init_failed
 
     def process_failed(self, error_type: str, text: str) -> None:
         """A process of an extension has ended, or could not be started."""
@@ -353,7 +351,9 @@ class ExecutionEnvironment:
         self._leave(event)
         self._extensions.report()
         self._log.report_init(self._monotonic() - self._started, failure.status, failure.error_type)
-        if self.bound is None:
+        if self.version.restored:
+            fail_restoration(self._owner, self._running, failure, self._now())
+        elif self.bound is None:
             self._owner.init_failed(self)
         else:
             self._running.fail(self.bound, failure.fault_of(self.bound.request_id.decode()), self._now())

@@ -72,9 +72,10 @@ class EnvironmentLog:
         """What subscribers are told, once there are some or may be."""
         self.stream = _open_stream(platform, version)
         named, runtime = (version.function.name, version.version), version.runtime
-        kind = _init_type(provisioned=provisioned)
+        kind = _init_type(version, provisioned=provisioned)
         start = telemetry_events.init_start(self._started, init_type=kind, phase=phase, version=named, runtime=runtime)
-        self._tell(start, "INFO")
+        if phase != "restore":
+            self._tell(start, "INFO")
 
     def attach(self, handle: SandboxedEnvironment) -> None:
         """The sandbox has started it."""
@@ -144,22 +145,27 @@ class EnvironmentLog:
 
     def report_init(self, seconds: float, status: str, error_type: str | None) -> None:
         """Initialisation failed with ``status`` (error or timeout)."""
-        now, kind = self._clock.now(), _init_type(provisioned=self._provisioned)
-        self._end_runtime_init(status, error_type)
+        now, kind = self._clock.now(), _init_type(self._version, provisioned=self._provisioned)
+        if self._phase != "restore":
+            self._end_runtime_init(status, error_type)
         self.stream.add(InitReport(now, seconds, self._phase, status, error_type, kind))
         if self.telemetry is not None:
             self.telemetry.init_over(status, seconds, error_type)
 
     def runtime_initialised(self) -> None:
         """The runtime has asked for its first event."""
-        self._end_runtime_init("success", None)
+        if self._phase != "restore":
+            self._end_runtime_init("success", None)
         if self.telemetry is not None:
             self.telemetry.runtime_initialised("success", None)
 
     def initialised(self, seconds: float) -> None:
         """Initialisation is over, for the runtime and for all extensions."""
         self._initialised = True
-        kind = _init_type(provisioned=self._provisioned)
+        if self._phase == "restore":
+            self.report_init(seconds, "success", None)
+            return
+        kind = _init_type(self._version, provisioned=self._provisioned)
         report = telemetry_events.init_report(
             self._clock.now(), init_type=kind, phase=self._phase, status="success", seconds=seconds, error_type=None
         )
@@ -171,7 +177,7 @@ class EnvironmentLog:
         if self._runtime_done:
             return
         self._runtime_done = True
-        now, kind = self._clock.now(), _init_type(provisioned=self._provisioned)
+        now, kind = self._clock.now(), _init_type(self._version, provisioned=self._provisioned)
         done = telemetry_events.init_runtime_done(
             now, init_type=kind, phase=self._phase, status=status, error_type=error_type
         )
@@ -192,7 +198,7 @@ class EnvironmentLog:
                 self._platform,
                 self.stream.style,
                 self._open_socket,
-                _init_type(provisioned=self._provisioned),
+                _init_type(self._version, provisioned=self._provisioned),
                 self._phase,
             )
             self.telemetry.begin(self._started, (version.function.name, version.version), version.runtime)
@@ -233,7 +239,9 @@ class EnvironmentLog:
             self.telemetry.extension(name, state, events, error_type)
 
 
-def _init_type(*, provisioned: bool) -> str:
+def _init_type(version: FunctionVersion, *, provisioned: bool) -> str:
+    if version.restored:
+        return "snap-start"
     return "provisioned-concurrency" if provisioned else "on-demand"
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from midge.clock import Clock
@@ -12,11 +13,12 @@ from midge.invoke.lifecycle import EnvironmentState
 from midge.invoke.request_ids import RequestIds
 from midge.invoke.room import MemoryRoom
 from midge.invoke.watch import Watch
+from midge.model.functions import FunctionVersion
 from midge.model.limits import Limits
 from midge.observe.logs import LogWriter
 from midge.observe.metrics import Metrics
 from midge.observe.telemetry_buffer import TelemetryBudget
-from midge.sandbox.port import Sandbox
+from midge.sandbox.port import Sandbox, SandboxedEnvironment, StartRequest
 from midge.tasks import TaskOwner
 
 _Environment_contra = TypeVar("_Environment_contra", contravariant=True)
@@ -41,6 +43,24 @@ class Platform:
     """The secret access key for an access key id and a session token."""
     watch: Watch
     telemetry_budget: TelemetryBudget
+    snapshots: "SnapshotKeeper"
+
+
+class SnapshotKeeper(Protocol):
+    """Where environments of versions with SnapStart are restored from: see ``snapshots.py``."""
+
+    async def start(
+        self,
+        platform: Platform,
+        version: FunctionVersion,
+        request: StartRequest,
+        task_root: Path,
+        layers_root: Path | None,
+    ) -> SandboxedEnvironment: ...
+
+    def forget(self, platform: Platform, version: FunctionVersion) -> None: ...
+
+    async def close(self) -> None: ...
 
 
 class EnvironmentOwner(Protocol[_Environment_contra]):

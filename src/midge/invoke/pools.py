@@ -68,7 +68,12 @@ class EnvironmentPools:
         layers_root: Path | None,
         on_empty: Callable[[EnvironmentPool], None],
     ) -> EnvironmentPool:
-        pool = EnvironmentPool(self._platform, version, task_root, on_empty, layers_root)
+        def emptied(pool: EnvironmentPool) -> None:
+            self._platform.snapshots.forget(self._platform, version)
+            on_empty(pool)
+
+        emptied_or_not = emptied if version.restored else on_empty
+        pool = EnvironmentPool(self._platform, version, task_root, emptied_or_not, layers_root)
         self._pools.add(pool)
         if self._sweep is None:
             self._arm()
@@ -111,6 +116,7 @@ class EnvironmentPools:
         while any(each.lingering for each in self._environments()):  # not for ever: the Shutdown phase has a limit
             await pause(self._platform.clock, _LINGER_SECONDS)
         self._platform.watch.close()
+        await self._platform.snapshots.close()
         await self._platform.tasks.close()
 
     def _arm(self) -> None:

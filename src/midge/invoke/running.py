@@ -20,7 +20,8 @@ class RunningInvocation(Generic[_Environment]):
     """See the module. ``invocation`` is None while there is none; ``started`` is when its time began."""
 
     __slots__ = (
-        "_log", "_monotonic", "_now", "_owner", "_stream", "_told", "init_seconds", "invocation", "started",
+        "_log", "_monotonic", "_now", "_owner", "_stream", "_told", "billed_restore_seconds", "init_seconds",
+        "invocation", "restore_seconds", "resumed", "started",
     )  # fmt: skip
 
     def __init__(self, platform: Platform, log: EnvironmentLog, owner: EnvironmentOwner[_Environment]) -> None:
@@ -35,6 +36,19 @@ class RunningInvocation(Generic[_Environment]):
         self.started = platform.clock.monotonic()
         self.init_seconds: float | None = None
         """How long the initialisation took that its REPORT is to tell of."""
+        self.restore_seconds: float | None = None
+        """The same of a restoration."""
+        self.billed_restore_seconds = 0.0
+        self.resumed = self.started
+        """When the runtime of a restored environment went on."""
+
+    def initialised(self, seconds: float, *, restored: bool) -> None:
+        """Initialisation, or a restoration, took ``seconds``."""
+        if restored:
+            self.restore_seconds = seconds
+            self.billed_restore_seconds = self._monotonic() - self.resumed
+        else:
+            self.init_seconds = seconds
 
     def begin(self, invocation: Invocation, wall: float, started: float) -> None:
         """It is about to be handed to the runtime; ``wall`` is the time, ``started`` the monotonic one."""
@@ -61,8 +75,8 @@ class RunningInvocation(Generic[_Environment]):
         if invocation.sink is not None:
             invocation.close_stream()
         self._log.drain()
-        end = InvocationEnd(self._now(), invocation.request_id, seconds, None, self.init_seconds)
-        self.init_seconds = None
+        end = self._ending(invocation, seconds)
+        self.init_seconds = self.restore_seconds = None
         log = self._log
         tail = log.tail
         if fault is not None or tail is not None:
@@ -79,7 +93,7 @@ class RunningInvocation(Generic[_Environment]):
             invocation.close_stream()
         tail = self._log.tail
         seconds = self._monotonic() - self.started
-        end = InvocationEnd(self._now(), invocation.request_id, seconds, None, self.init_seconds)
+        end = self._ending(invocation, seconds)
         if tail is not None:
             self._log.complete(end, fault, by_platform=False)
             self._log.tail = None
@@ -92,8 +106,8 @@ class RunningInvocation(Generic[_Environment]):
         assert invocation is not None
         seconds = self._monotonic() - self.started
         self._log.drain()
-        end = InvocationEnd(self._now(), invocation.request_id, seconds, None, self.init_seconds)
-        self.init_seconds = None
+        end = self._ending(invocation, seconds)
+        self.init_seconds = self.restore_seconds = None
         told, self._told = self._told, None
         if fault is not None or told is not None:
             self._log.complete(end, fault or told, by_platform=fault is not None)
@@ -108,6 +122,12 @@ class RunningInvocation(Generic[_Environment]):
         if self._log.telemetry is not None:
             self._log.telemetry.invoke(invocation)
         self.finish(fault.payload, fault, self._monotonic() - self.started, by_platform=True)
+
+    def _ending(self, invocation: Invocation, seconds: float) -> InvocationEnd:
+        end = InvocationEnd(self._now(), invocation.request_id, seconds, None, self.init_seconds)
+        if self.restore_seconds is not None:
+            end.restore_seconds, end.billed_restore_seconds = self.restore_seconds, self.billed_restore_seconds
+        return end
 
     def _end(self, end: InvocationEnd, invocation: Invocation, fault: Fault | None) -> None:
         self._stream.end(end)

@@ -18,8 +18,10 @@ from midge.sandbox.program import IMAGE
 def init_limit_seconds(
     platform: Platform, version: FunctionVersion, *, provisioned: bool, within_invocation: bool
 ) -> float:
-    """How long its initialisation may take."""
+    """How long its initialisation, or its restoration, may take."""
     limits, timeout = platform.limits, float(version.timeout_seconds)
+    if version.restored:
+        return limits.restore_seconds
     if within_invocation:
         return timeout
     return max(limits.provisioned_init_seconds, timeout) if provisioned else limits.init_seconds
@@ -57,3 +59,8 @@ def start_request(
         on_exit=on_exit,
         extensions=extensions.launch(names, variables),
     )
+
+
+def init_phase(version: FunctionVersion, *, bound: bool) -> str:
+    """What its initialisation is a part of, as reports of it say."""
+    return "restore" if version.restored else "invoke" if bound else "init"

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 
 from midge.model.functions import FunctionVersion
 
+_NOT_IN_SNAPSHOTS = ("AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME")
+"""Of one environment, not of all that are restored."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionCredentials:
@@ -59,6 +62,10 @@ def function_variables(
         "_AWS_XRAY_DAEMON_ADDRESS": "169.254.79.129",
         "_AWS_XRAY_DAEMON_PORT": "2000",
     }
+    if version.restored:
+        values["AWS_LAMBDA_INITIALIZATION_TYPE"] = "snap-start"
+        for name in _NOT_IN_SNAPSHOTS:
+            values.pop(name)
     if version.image is not None:
         values["AWS_EXECUTION_ENV"] = "AWS_Lambda_Image"
     else:

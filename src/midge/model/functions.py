@@ -119,6 +119,8 @@ class FunctionVersion:
     architecture: str = "x86_64"
     tenant_isolation: str = ""
     """``PER_TENANT``, or nothing; fixed when the function is created."""
+    snap_start: bool = False
+    """``SnapStart`` applies to its published versions: a numbered version is restored from a snapshot."""
     layers: tuple[FunctionLayer, ...] = ()
     """In the order in which they are laid over each other: of two that have the same file the later one's counts."""
     image: FunctionImage | None = None
@@ -154,6 +156,11 @@ class FunctionVersion:
     def layer_digests(self) -> tuple[str, ...]:
         """The zips of its layers, in order: what decides how its /opt looks."""
         return tuple(layer.code.digest for layer in self.layers)
+
+    @property
+    def restored(self) -> bool:
+        """Whether its environments are restored from a snapshot."""
+        return self.snap_start and self.version != LATEST
 
     @property
     def settled(self) -> bool:

@@ -50,6 +50,11 @@ class Limits:
     """Of one version of a function with tenant isolation, idle ones included: AWS's for 1,000 concurrent executions."""
     init_seconds: float = 10.0
     provisioned_init_seconds: float = 130.0
+    """Of provisioned environments, and of those that become a snapshot."""
+    restore_seconds: float = 10.0
+    """For a restoration, with the hooks after it."""
+    snapshots: int = 64
+    """Of versions with SnapStart; of more, that which was used longest ago is made again when it is next needed."""
     """For environments that are initialised before anybody calls: this, or the function's time-out if that is more."""
     extensions: int = 10
     """In one execution environment, internal and external together."""
@@ -168,6 +173,10 @@ class Limits:
     """As many as this wait for a minute after that many were asked for within a second."""
     cells_per_runtime: int = 64
     """Environments that wait for a runtime to be forked into them: 0.1 MiB each, and 0.3 of the kernel's."""
+    copies_per_snapshot: int = 1
+    """Restored environments of a SnapStart version that wait to be let go: some 1 MiB each."""
+    copies_after_burst: int = 16
+    """As many as this wait for a minute after that many were restored within a second."""
     environment_watch_seconds: float = 0.05
     """How often environments that are awake are looked after: how exact the two that follow are."""
     environment_watch_count: int = 64

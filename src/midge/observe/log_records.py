@@ -35,6 +35,20 @@ class InvocationEnd(msgspec.Struct, gc=False):
     error_type: str | None = None
     by_platform: bool = False
     """The platform noticed the fault; else the function reported it."""
+    restore_seconds: float | None = None
+    """Of the first in an environment that was restored: the restoration and the hooks after it."""
+    billed_restore_seconds: float = 0.0
+    """Of these the runtime and the hooks."""
+
+    @property
+    def starts_environment(self) -> bool:
+        """Whether it tells of an initialisation or a restoration."""
+        return self.init_seconds is not None or self.restore_seconds is not None
+
+    @property
+    def billed_before(self) -> float:
+        """What is billed beside the run itself."""
+        return (self.init_seconds or 0.0) + self.billed_restore_seconds
 
 
 class InitReport(msgspec.Struct, gc=False):
@@ -43,7 +57,7 @@ class InitReport(msgspec.Struct, gc=False):
     time: float
     init_seconds: float
     phase: str
-    """init or invoke"""
+    """init, invoke or restore"""
     status: str
     error_type: str | None
     init_type: str = "on-demand"
@@ -130,11 +144,16 @@ def end_messages(record: InvocationEnd, style: LogStyle) -> list[str]:
     request_id = record.request_id.decode()
     report = (
         f"REPORT RequestId: {request_id}\tDuration: {record.duration_seconds * 1000:.2f} ms\t"
-        f"Billed Duration: {billed_ms(record.duration_seconds, record.init_seconds)} ms\t"
+        f"Billed Duration: {billed_ms(record.duration_seconds, record.billed_before)} ms\t"
         f"Memory Size: {style.memory_size_mb} MB\tMax Memory Used: {megabytes(record.memory_bytes)} MB\t"
     )
     if record.init_seconds is not None:
         report += f"Init Duration: {record.init_seconds * 1000:.2f} ms\t"
+    if record.restore_seconds is not None:
+        report += (
+            f"Restore Duration: {record.restore_seconds * 1000:.2f} ms\t"
+            f"Billed Restore Duration: {billed_ms(record.billed_restore_seconds, None)} ms\t"
+        )
     if record.by_platform:
         report += f"Status: {record.status}\t"
         if record.status == "error":
@@ -154,7 +173,18 @@ def init_report_message(record: InitReport, style: LogStyle) -> str:
         }
         if record.error_type is not None:
             details["errorType"] = record.error_type
+        if record.phase == "restore":
+            details = {"status": record.status, "metrics": details["metrics"]}
+            details |= {} if record.error_type is None else {"errorType": record.error_type}
+            return _platform(record.time, "platform.restoreReport", details)
         return _platform(record.time, "platform.initReport", details)
+    if record.phase == "restore":
+        line = f"RESTORE_REPORT Restore Duration: {milliseconds:.2f} ms"
+        if record.status == "success":
+            return line + "\n"
+        return f"{line}\tStatus: {record.status}" + (
+            f"\tError Type: {record.error_type}\n" if record.error_type else "\n"
+        )
     line = f"INIT_REPORT Init Duration: {milliseconds:.2f} ms\tPhase: {record.phase}\tStatus: {record.status}"
     if record.error_type is not None and record.status == "error":
         line += f"\tError Type: {record.error_type}"
@@ -205,12 +235,15 @@ def _end_json(record: InvocationEnd, style: LogStyle) -> list[str]:
     if _kept("report", style, succeeded=succeeded):
         metrics = {
             **metrics,
-            "billedDurationMs": billed_ms(record.duration_seconds, record.init_seconds),
+            "billedDurationMs": billed_ms(record.duration_seconds, record.billed_before),
             "memorySizeMB": style.memory_size_mb,
             "maxMemoryUsedMB": megabytes(record.memory_bytes),
         }
         if record.init_seconds is not None:
             metrics["initDurationMs"] = round(record.init_seconds * 1000, 3)
+        if record.restore_seconds is not None:
+            metrics["restoreDurationMs"] = round(record.restore_seconds * 1000, 3)
+            metrics["billedRestoreDurationMs"] = billed_ms(record.billed_restore_seconds, None)
         messages.append(_platform(record.time, "platform.report", {**details, "metrics": metrics}))
     return messages
 

@@ -79,10 +79,10 @@ class LogStream:
         """The invocation that began last has ended."""
         start, self._started = self._started, None
         if end.memory_bytes is None:
-            if end.duration_seconds > _FRESH_SECONDS or end.init_seconds is not None or self.memory_bytes is None:
+            if end.duration_seconds > _FRESH_SECONDS or end.starts_environment or self.memory_bytes is None:
                 self.measure()
             end.memory_bytes = self.memory_bytes
-        if start is not None and self._template is not None and end.init_seconds is None and not end.by_platform:
+        if start is not None and self._template is not None and not end.starts_environment and not end.by_platform:
             text = render_plain(self._template, start.time, end)
             self._last, self._ended = (text, start, end), None
             self._writer.add(self, text)

@@ -146,12 +146,15 @@ def report(invocation: InvocationEnd, style: LogStyle, tracing: dict[str, str]) 
     """An invocation is over, and what it took."""
     metrics: dict[str, float | int] = {
         "durationMs": _ms(invocation.duration_seconds),
-        "billedDurationMs": billed_ms(invocation.duration_seconds, invocation.init_seconds),
+        "billedDurationMs": billed_ms(invocation.duration_seconds, invocation.billed_before),
         "memorySizeMB": style.memory_size_mb,
         "maxMemoryUsedMB": megabytes(invocation.memory_bytes),
     }
     if invocation.init_seconds is not None:
         metrics["initDurationMs"] = _ms(invocation.init_seconds)
+    if invocation.restore_seconds is not None:
+        metrics["restoreDurationMs"] = _ms(invocation.restore_seconds)
+        metrics["billedRestoreDurationMs"] = billed_ms(invocation.billed_restore_seconds, None)
     record = {
         "requestId": invocation.request_id.decode(),
         "metrics": metrics,

@@ -25,6 +25,8 @@ from midge.runtime_api.session import RuntimeSession, StreamTaker
 _NEXT = b"/2018-06-01/runtime/invocation/next"
 _INVOCATION = b"/2018-06-01/runtime/invocation/"
 _INIT_ERROR = b"/2018-06-01/runtime/init/error"
+_RESTORE_NEXT = b"/2018-06-01/runtime/restore/next"
+_RESTORE_ERROR = b"/2018-06-01/runtime/restore/error"
 _ID_END = len(_INVOCATION) + 36
 _ACCEPTED = replies.ACCEPTED
 _HEADERS = 32
@@ -239,8 +241,8 @@ class RuntimeConnection(asyncio.Protocol):
             self._end_stream()
             return
         url, body = self._url, self._body
-        if url == _NEXT:
-            self._next()
+        if url in (_NEXT, _RESTORE_NEXT):
+            self._next(url)
             return
         self._body = b""
         if self._headers is not None:
@@ -255,12 +257,16 @@ class RuntimeConnection(asyncio.Protocol):
 
     # what the calls mean
 
-    def _next(self) -> None:
+    def _next(self, url: bytes) -> None:
         if self._parser.get_method() != b"GET":
             self._hold(replies.WRONG_METHOD)
             return
         self._hanging = True
-        refused = self._session.next(self)
+        transport = self._transport
+        if url == _NEXT or transport is None:
+            refused = self._session.next(self)
+        else:
+            refused = self._session.restore_next(transport.get_extra_info("peername")[1])
         if refused is not None:
             self._hanging = False
             self._hold(refused)
@@ -279,12 +285,13 @@ class RuntimeConnection(asyncio.Protocol):
 
     def _post(self, url: bytes, body: bytes) -> bytes | None:
         invocation = url.startswith(_INVOCATION)
-        if not invocation and url != _INIT_ERROR:
+        if not invocation and url not in (_INIT_ERROR, _RESTORE_ERROR):
             return replies.NOT_FOUND
         if self._parser.get_method() != b"POST":
             return replies.WRONG_METHOD
         if not invocation:
-            return self._session.init_error(self._error_type(), body)
+            failed = self._session.init_error if url == _INIT_ERROR else self._session.restore_error
+            return failed(self._error_type(), body)
         request_id, action = url[len(_INVOCATION) : _ID_END], url[_ID_END:]
         if action == b"/response":
             if self._trailers is not None and b"lambda-runtime-function-error-type" in self._trailers:
@@ -316,7 +323,7 @@ class RuntimeConnection(asyncio.Protocol):
         if self._body_size > self._body_limit:
             self._refused = True
             self._stream = None
-            self._session.fail_stream("Function.ResponseSizeTooLarge", response_too_large(self._body_limit))
+            self._session.fail_stream("Function.ResponseSizeTooLarge", replies.response_too_large(self._body_limit))
             self._held += replies.too_large(self._body_limit)
         else:
             self._stream.feed(data)
@@ -374,7 +381,7 @@ class RuntimeConnection(asyncio.Protocol):
         limit = self._limits.response_payload_bytes
         request_id = self._url[len(_INVOCATION) : _ID_END]
         if self._url.startswith(_INVOCATION):
-            self._session.error(request_id, "Function.ResponseSizeTooLarge", response_too_large(limit))
+            self._session.error(request_id, "Function.ResponseSizeTooLarge", replies.response_too_large(limit))
         self._held += replies.too_large(self._body_limit)
 
     def _end(self, last: bytes) -> None:
@@ -384,11 +391,3 @@ class RuntimeConnection(asyncio.Protocol):
             self._held = b""
             transport.close()
             self._hang_up()
-
-
-def response_too_large(limit_bytes: int) -> bytes:
-    """The error document that the caller gets when a response is above ``limit_bytes``."""
-    return (
-        b'{"errorType":"Function.ResponseSizeTooLarge","errorMessage":"Response payload size exceeded maximum allowed '
-        b'payload size (%d bytes)."}' % limit_bytes
-    )

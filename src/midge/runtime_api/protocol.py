@@ -26,10 +26,12 @@ class RuntimeState(IntEnum):
     """It has reported that it cannot initialise; nothing more is expected of it."""
     STREAMING = 6
     """It has begun to answer, part by part."""
+    RESTORING = 7
+    """Its GET /restore/next hangs, or has been answered: its hooks run, and it has not asked for an event yet."""
 
 
 class Call(IntEnum):
-    """What moves it: four calls of the runtime, and events on our side."""
+    """What moves it: calls of the runtime, and events on our side."""
 
     NEXT = 0
     RESPONSE = 1
@@ -45,12 +47,18 @@ class Call(IntEnum):
     """It has come to its end."""
     STREAM_ERROR = 8
     """It has broken off, or ended with an error."""
+    RESTORE = 9
+    """GET /restore/next, under SnapStart."""
+    RESTORE_ERROR = 10
 
 
 _S, _C = RuntimeState, Call
 _ALLOWED: dict[tuple[RuntimeState, Call], RuntimeState] = {
     (_S.STARTED, _C.NEXT): _S.READY,
     (_S.STARTED, _C.INIT_ERROR): _S.INIT_ERROR,
+    (_S.STARTED, _C.RESTORE): _S.RESTORING,
+    (_S.RESTORING, _C.NEXT): _S.READY,
+    (_S.RESTORING, _C.RESTORE_ERROR): _S.INIT_ERROR,
     (_S.READY, _C.EVENT): _S.RUNNING,
     (_S.READY, _C.HANG_UP): _S.RESPONSE_SENT,
     (_S.RUNNING, _C.RESPONSE): _S.RESPONSE_SENT,
@@ -66,12 +74,15 @@ TABLE: tuple[tuple[RuntimeState | None, ...], ...] = tuple(
 )
 """``TABLE[state][call]`` is the state that follows, or None where the call is refused."""
 
-STATE_NAMES = ("Started", "Ready", "Running", "ResponseSent", "ResponseSent", "InitError", "InvocationResponse")
+STATE_NAMES = ("Started", "Ready", "Running", "ResponseSent", "ResponseSent", "InitError", "InvocationResponse",
+               "Restoring")  # fmt: skip
 _AIMS = {
     Call.NEXT: "Ready",
     Call.RESPONSE: "InvocationResponse",
     Call.ERROR: "InvocationErrorResponse",
     Call.INIT_ERROR: "InitError",
+    Call.RESTORE: "RestoreReady",
+    Call.RESTORE_ERROR: "RestoreError",
 }
 
 

@@ -56,3 +56,11 @@ def too_large(limit_bytes: int) -> bytes:
     """The refusal of a response payload above the limit."""
     message = f"Exceeded maximum allowed payload size ({limit_bytes} bytes)."
     return error(413, "RequestEntityTooLarge", message)
+
+
+def response_too_large(limit_bytes: int) -> bytes:
+    """The error document that the caller gets when a response is above ``limit_bytes``."""
+    return (
+        b'{"errorType":"Function.ResponseSizeTooLarge","errorMessage":"Response payload size exceeded maximum allowed '
+        b'payload size (%d bytes)."}' % limit_bytes
+    )

@@ -63,6 +63,14 @@ class RuntimeOwner(Protocol):
         """The connection of a streamed response is gone; ``RuntimeSession.give_up_stream`` is to be called soon."""
         ...
 
+    def runtime_restorable(self, port: int) -> bool:
+        """GET /restore/next has come over the connection from ``port``: True answers it, else it hangs for ever."""
+        ...
+
+    def runtime_restore_failed(self, error_type: str, payload: bytes) -> None:
+        """What was to run after the restoration has failed."""
+        ...
+
     def runtime_gone(self) -> None:
         """The connection whose GET /next hung is closed: no event can be sent until the runtime asks again."""
         ...
@@ -77,10 +85,12 @@ class EventSink(Protocol):
 class RuntimeSession:
     """State of one runtime. The calls return the reply to write, or None when the reply is the usual one."""
 
-    __slots__ = ("broken_off", "connections", "owner", "request_id", "state", "waiting")
+    __slots__ = ("broken_off", "connections", "owner", "request_id", "snap_start", "state", "waiting")
 
-    def __init__(self, owner: RuntimeOwner) -> None:
+    def __init__(self, owner: RuntimeOwner, *, snap_start: bool = False) -> None:
+        """``snap_start``: there is a GET /restore/next."""
         self.owner = owner
+        self.snap_start = snap_start
         self.state = RuntimeState.STARTED
         self.request_id: bytes | None = None
         self.waiting: EventSink | None = None
@@ -98,6 +108,27 @@ class RuntimeSession:
         self.state = state
         self.waiting = connection
         self.owner.runtime_ready()
+        return None
+
+    def restore_next(self, port: int) -> bytes | None:
+        """GET /restore/next over the connection from ``port``: None means that it hangs."""
+        if not self.snap_start:
+            return replies.NOT_FOUND
+        state = TABLE[self.state][Call.RESTORE]
+        if state is None:
+            return self._refuse(Call.RESTORE)
+        self.state = state
+        return replies.OK if self.owner.runtime_restorable(port) else None
+
+    def restore_error(self, error_type: str, payload: bytes) -> bytes | None:
+        """POST /restore/error: None means accepted."""
+        if not self.snap_start:
+            return replies.NOT_FOUND
+        state = TABLE[self.state][Call.RESTORE_ERROR]
+        if state is None:
+            return self._refuse(Call.RESTORE_ERROR)
+        self.state = state
+        self.owner.runtime_restore_failed(error_type, payload)
         return None
 
     def send(self, request_id: bytes, head: bytes, payload: bytes) -> None:

@@ -11,7 +11,7 @@ import os
 import select
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -20,7 +20,7 @@ from midge.sandbox import mounts
 from midge.sandbox.cgroups.port import Cgroup
 from midge.sandbox.inside import kernel
 from midge.sandbox.launching import Launch
-from midge.sandbox.port import ExtensionProcesses, ProcessExit, SandboxError, StartRequest
+from midge.sandbox.port import ExtensionProcesses, ProcessExit, SandboxError, Snapshot, StartRequest
 
 _MESSAGE_BYTES = 4096
 _OUTPUT_BYTES = 65536
@@ -155,11 +155,21 @@ class NamespacedEnvironment:
         self._launch = Launch()
         self._ended = False
         self._extensions_output = -1
+        self.snapshot_maker: Callable[[NamespacedEnvironment, int], Awaitable[Snapshot]] | None = None
         self._loop = asyncio.get_running_loop()
         cell.runtime_api = request.runtime_api
         cell.on_runtime_ended = self._on_runtime_ended
         self._loop.add_reader(cell.control.fileno(), self._on_control)
         self._loop.add_reader(cell.output, self._on_output)
+
+    @property
+    def memory_size_mb(self) -> int:
+        return self._request.memory_size_mb
+
+    def watch_quietly(self, on_exit: Callable[[ProcessExit], None]) -> None:
+        """What it says from now on is of no interest; only its end is told."""
+        self._request = replace(self._request, on_output=_ignore, on_exit=on_exit, runtime_api=asyncio.Protocol)
+        self.cell.runtime_api = asyncio.Protocol
 
     def assign(self, place: dict[str, Any], assignment: dict[str, Any], bootstraps: tuple[str, ...] = ()) -> None:
         """Bind the function's code and layers (``place`` says where) and let the runtime start. Raises OSError.
@@ -311,8 +321,18 @@ class NamespacedEnvironment:
             raise ConnectionResetError("the environment has ended")
         return await self.cell.open_socket()
 
+    async def make_snapshot(self, port: int) -> Snapshot:
+        if self._ended or self.snapshot_maker is None:
+            self.kill()
+            raise SandboxError("it was not made to become a snapshot")
+        return await self.snapshot_maker(self, port)
+
     def memory_peak_bytes(self) -> int | None:
         return self.cell.cgroup.memory_peak_bytes()
+
+
+def _ignore(data: bytes) -> None:
+    del data
 
 
 def _exit_of(message: bytes, launch: Launch) -> ProcessExit | None:

@@ -9,7 +9,7 @@ import asyncio
 import base64
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from signal import SIGKILL
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 import httptools
 
 from midge.sandbox.fake_extension import FakeExtension, MemoryTransport, OnExtensionEvent, Reply, ignore_event
-from midge.sandbox.port import ProcessExit, SandboxError, StartRequest
+from midge.sandbox.port import ProcessExit, SandboxError, Snapshot, SnapshotError, StartRequest
 
 _PATH = "/2018-06-01/runtime"
 
@@ -76,6 +76,10 @@ class FakeRuntime:
     def next(self) -> None:
         """Ask for an event."""
         self.send(_request("GET", f"{_PATH}/invocation/next"))
+
+    def restore_next(self) -> None:
+        """Ask for the end of the restoration."""
+        self.send(_request("GET", f"{_PATH}/restore/next"))
 
     def respond(self, payload: bytes, *, request_id: str | None = None, then_next: bool = False) -> None:
         """Answer the event received last; ``then_next`` asks for another in the same segment."""
@@ -197,6 +201,13 @@ class FakeRuntime:
         made.setblocking(False)
         return made
 
+    async def make_snapshot(self, port: int) -> Snapshot:
+        del port
+        if not self.request.for_snapshot:
+            raise SnapshotError("it was not started for this")
+        self.request = replace(self.request, on_output=_hear_nothing, on_exit=_hear_nothing)
+        return FakeSnapshot(self)
+
     def memory_peak_bytes(self) -> int | None:
         return self.memory_bytes
 
@@ -213,7 +224,7 @@ class FakeRuntime:
 
     def on_message_complete(self) -> None:
         reply, status = self._reply, self._parser.get_status_code()
-        if status != 200:
+        if status != 200 or "lambda-runtime-aws-request-id" not in reply.headers:
             self.replies.append((status, reply.body))
             return
         assert not self.frozen, "a frozen environment was given an event"
@@ -224,6 +235,24 @@ class FakeRuntime:
     def _receive(self, data: bytes) -> None:
         if not self.ended and self._connection is not None:
             self._parser.feed_data(data)
+
+
+def _hear_nothing(what: object) -> None:
+    del what
+
+
+class FakeSnapshot:
+    """Of ``source``, which ends with it."""
+
+    def __init__(self, source: FakeRuntime) -> None:
+        self.source = source
+
+    @property
+    def usable(self) -> bool:
+        return not self.source.ended
+
+    async def end(self) -> None:
+        self.source.exit(0, 9)
 
 
 def _request(method: str, path: str, body: bytes = b"", error_type: str | None = None) -> bytes:

@@ -37,6 +37,9 @@ class MemoryTransport(asyncio.Transport):
         self._closing = False
         self.paused = False
 
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return ("127.0.0.1", 1) if name == "peername" else default
+
     def pause_reading(self) -> None:
         self.paused = True
 

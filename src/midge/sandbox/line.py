@@ -7,9 +7,9 @@ A runtime that cannot be forked comes with its cell: of it there are stems only.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from midge.clock import Clock
 from midge.model.limits import Limits
@@ -18,10 +18,16 @@ from midge.sandbox.keeper import CgroupKeeper
 from midge.sandbox.port import SandboxError
 from midge.sandbox.program import Program
 from midge.sandbox.stems import StemPool
-from midge.sandbox.zygote import Zygote
+from midge.sandbox.zygote import Forker, Zygote
+
+T = TypeVar("T")
 
 _HOST_UID_BASE = 700_000_000
 _HOST_UID_COUNT = 65_536
+_NESTED_UID_BASE = 710_000_000
+_NESTED_UID_COUNT = 1024
+"""Users for the environments that are restored from one snapshot."""
+_NESTS = 65_536
 EPHEMERAL_STORAGE_MB = 512
 """The size of a stem's /tmp, which is AWS's default; a function that asks for another gets it when it is bound."""
 _STEMS_PAUSE_SECONDS = 0.1
@@ -42,6 +48,11 @@ class Surroundings:
     clock: Clock
     limits: Limits
     numbers: Iterator[int]
+
+
+def _nested_uids(number: int) -> int:
+    """The first of the users for those that are restored from the snapshot of environment ``number``."""
+    return _NESTED_UID_BASE + number % _NESTS * _NESTED_UID_COUNT
 
 
 class Line:
@@ -84,6 +95,43 @@ class Line:
         """An environment that executes what its assignment says."""
         return await self._prepare(None, joined=False)
 
+    @property
+    def start_seconds(self) -> float:
+        """How long a step of a start may take."""
+        return self._around.limits.environment_start_seconds
+
+    async def prepare_for_snapshot(self, *, late: bool) -> Cell:
+        """As a stem, or if ``late`` as ``prepare_late``, but other environments can be made within it later."""
+        cell = await self._prepare(None, joined=not late, nested=True)
+        if not late:
+            try:
+                await self._fork_runtime(await self._running_zygote(), cell)
+            except BaseException:
+                self.discard(cell)
+                raise
+        return cell
+
+    async def fork_nest(self, cell: Cell, nest: Forker) -> None:
+        """Have ``nest`` answered by a zygote within the namespaces of a snapshot's ``cell``."""
+        zygote = await self._running_zygote()
+        await zygote.inits.fork({"nest": True}, [cell.pid_descriptor, nest.theirs.fileno()])
+
+    async def prepare_copy(self, nest: Forker) -> Cell:
+        """An environment within a snapshot's namespaces, for a copy of its process."""
+        return await self._prepare(None, joined=True, nest=nest)
+
+    def pool_of_copies(self, prepare: Callable[[], Awaitable[T]], discard: Callable[[T], None]) -> StemPool[T]:
+        """For one snapshot: a few copies that wait, more after a burst."""
+        limits = self._around.limits
+        return StemPool(
+            prepare,
+            discard,
+            self._around.clock,
+            least=limits.copies_per_snapshot,
+            most=limits.copies_after_burst,
+            pause_seconds=_STEMS_PAUSE_SECONDS,
+        )
+
     def discard(self, cell: Cell) -> None:
         """End an environment that has no function."""
         cell.close()
@@ -102,12 +150,15 @@ class Line:
                     raise
             return self._zygote
 
-    async def _prepare(self, command: tuple[str, ...] | None, *, joined: bool) -> Cell:
+    async def _prepare(
+        self, command: tuple[str, ...] | None, *, joined: bool, nested: bool = False, nest: Forker | None = None
+    ) -> Cell:
         """An isolated environment: a cell if a runtime is to be forked into it (``joined``), else one with a runtime.
 
         That executes ``command`` and waits for its function, or what its assignment says if there is no command.
         """
         zygote = await self._running_zygote()
+        inits = zygote.inits if nest is None else nest
         number = next(self._around.numbers)
         cgroup = await self._around.keeper.create(number)
         try:
@@ -116,14 +167,16 @@ class Line:
             self._around.keeper.give_back(cgroup)
             raise
         request = {
-            "host_uid": _HOST_UID_BASE + number % _HOST_UID_COUNT if self._around.own_users else 0,
+            "host_uid": self._user(number) if nest is None else number % _NESTED_UID_COUNT,
+            "nested": [_nested_uids(number), _NESTED_UID_COUNT] if nested else None,
+            "copied": nest is not None,
             "ephemeral_storage_mb": EPHEMERAL_STORAGE_MB,
             "joined": joined,
             "command": command,
             "command_environment": dict(self.program.environment),
         }
         try:
-            init = await zygote.inits.fork(request, cell.for_runtime[:1] if joined else cell.for_runtime)
+            init = await inits.fork(request, cell.for_runtime[:1] if joined else cell.for_runtime)
             assert init.descriptor is not None
             cell.pid_descriptor = init.descriptor
             async with asyncio.timeout(self._around.limits.environment_start_seconds):
@@ -134,6 +187,9 @@ class Line:
         if not joined:
             cell.let_go()
         return cell
+
+    def _user(self, number: int) -> int:
+        return _HOST_UID_BASE + number % _HOST_UID_COUNT if self._around.own_users else 0
 
     async def _fork_stem(self) -> Cell:
         """Fork the loaded runtime into a cell. One that ended while it waited is no reason to fail."""

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,13 @@ from midge.clock import Clock
 from midge.model.limits import MIB, Limits
 from midge.sandbox import seccomp
 from midge.sandbox.cgroups.port import Cgroups
-from midge.sandbox.environment import NamespacedEnvironment
+from midge.sandbox.environment import Cell, NamespacedEnvironment
 from midge.sandbox.images import DEFAULT_PATH, IMAGE_PLACE, PROGRAM, check_launch
 from midge.sandbox.keeper import CgroupKeeper
 from midge.sandbox.line import EPHEMERAL_STORAGE_MB, Line, Surroundings
-from midge.sandbox.port import RootImage, SandboxedEnvironment, SandboxError, StartRequest
+from midge.sandbox.port import RootImage, SandboxedEnvironment, SandboxError, Snapshot, SnapshotError, StartRequest
 from midge.sandbox.program import IMAGE, LAYERS_ROOT, LIBRARY_PATH, PATH, RUNTIME_DIRECTORY, TASK_ROOT, Program
+from midge.sandbox.snapshots.keeping import NamespacedSnapshot, Tracer, check_supported, make_snapshot
 from midge.sandbox.zygote import INSIDE_FILES
 
 _log = structlog.get_logger(__name__)
@@ -74,6 +76,7 @@ class NamespaceSandbox:
             limits=limits,
             numbers=itertools.count(1),
         )
+        self._tracer = Tracer(limits.environment_start_seconds)
         self._environments: set[NamespacedEnvironment] = set()
         self._all_ended = asyncio.Event()
         self._all_ended.set()
@@ -132,12 +135,16 @@ class NamespaceSandbox:
 
     async def start(self, request: StartRequest) -> SandboxedEnvironment:
         line = await self._line(request.runtime, request.task_root)
+        if request.snapshot is not None:
+            return await self._restore(request, request.snapshot)
         request = replace(request, image=self._image_of(request))
+        if request.for_snapshot:
+            self._check_snapshot(request)
         late = request.extensions is not None or line.program.starts_late(request.environment)
         assignment = await self._assignment(line.program, request, late)
         for _ in range(self._limits.stems_after_burst + 1):
             try:
-                cell = await (line.prepare_late() if late else line.take())
+                cell = await self._cell(line, late=late, for_snapshot=request.for_snapshot)
             except (OSError, TimeoutError) as error:
                 raise SandboxError(str(error)) from error
             environment = NamespacedEnvironment(cell, request, self._ended)
@@ -151,10 +158,37 @@ class NamespaceSandbox:
                 line.discard(cell)
                 raise SandboxError(str(error)) from error
             else:
-                self._environments.add(environment)
-                self._all_ended.clear()
-                return environment
+                if request.for_snapshot:
+                    environment.snapshot_maker = partial(
+                        make_snapshot, line, self._tracer, self._place_of(request), request.roots()
+                    )
+                return self._begun(environment)
         raise SandboxError("every environment died before it could be given its function")
+
+    async def _cell(self, line: Line, *, late: bool, for_snapshot: bool) -> Cell:
+        if for_snapshot:
+            return await line.prepare_for_snapshot(late=late)
+        return await (line.prepare_late() if late else line.take())
+
+    def _begun(self, environment: NamespacedEnvironment) -> NamespacedEnvironment:
+        self._environments.add(environment)
+        self._all_ended.clear()
+        return environment
+
+    def _check_snapshot(self, request: StartRequest) -> None:
+        check_supported(initial_root=os.geteuid() == 0 and _is_initial_root())
+        if request.image is not None:
+            raise SnapshotError("SnapStart is not available for container images")
+        if request.extensions is not None:
+            raise SnapshotError("SnapStart is not available here for functions with external extensions")
+
+    async def _restore(self, request: StartRequest, snapshot: Snapshot) -> SandboxedEnvironment:
+        if not isinstance(snapshot, NamespacedSnapshot):
+            raise SandboxError("the snapshot is of another sandbox")
+        try:
+            return self._begun(await snapshot.restore(request, self._ended))
+        except (OSError, TimeoutError) as error:
+            raise SandboxError(str(error) or "an environment was not restored in time") from error
 
     async def _assignment(self, program: Program, request: StartRequest, late: bool) -> dict[str, Any]:
         if request.image is not None:
@@ -250,6 +284,7 @@ class NamespaceSandbox:
                 await self._keeper.finish()
         except TimeoutError:
             _log.warning("some environments did not end in time", count=len(self._environments))
+        self._tracer.close()
         for line in self._lines.values():
             line.end()
         await self._keeper.close()

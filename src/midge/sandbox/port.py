@@ -103,6 +103,11 @@ class StartRequest:
     Where there are ``extensions``: all of the environment ended.
     """
     extensions: ExtensionProcesses | None = None
+    for_snapshot: bool = False
+    """It will become a snapshot: ``SandboxedEnvironment.make_snapshot``."""
+    snapshot: "Snapshot | None" = None
+    """It is restored from this, in the place of being initialised. ``environment`` has no meaning then: it has that which
+    the snapshot was started with."""
 
     def roots(self) -> list[Path]:
         """The directories that the environment sees: of its image, if it has one, of its package and of its layers."""
@@ -114,6 +119,19 @@ class StartRequest:
     def packages(self) -> list[Path]:
         """The directories of its package and, if it has layers, of these."""
         return [self.task_root] if self.layers_root is None else [self.task_root, self.layers_root]
+
+
+class Snapshot(Protocol):
+    """An initialised environment that stands still; ``StartRequest.snapshot`` restores others from it."""
+
+    @property
+    def usable(self) -> bool:
+        """Whether environments can be restored from it; False for good once it has ended."""
+        ...
+
+    async def end(self) -> None:
+        """End it, and with it every environment that was restored from it."""
+        ...
 
 
 class SandboxedEnvironment(Protocol):
@@ -158,6 +176,14 @@ class SandboxedEnvironment(Protocol):
         """A TCP socket that connects to what listens inside; non-blocking, the caller's to close. Raises OSError."""
         ...
 
+    async def make_snapshot(self, port: int) -> Snapshot:
+        """Let it stand still for ever, to be restored from; only of one started ``for_snapshot``.
+
+        Its runtime waits for the answer to GET /restore/next on the connection from ``port``. Its owner hears nothing
+        more of it. Raises SnapshotError, SandboxError; then it has been ended.
+        """
+        ...
+
     def memory_peak_bytes(self) -> int | None:
         """The most memory it has used, by the kernel's account; None where nobody counts."""
         ...
@@ -191,6 +217,10 @@ class LaunchError(Exception):
     def __init__(self, error_type: str, text: str) -> None:
         super().__init__(text)
         self.error_type = error_type
+
+
+class SnapshotError(Exception):
+    """No snapshot can be made of a function, or not here; the text says why and is for its author."""
 
 
 class SandboxError(Exception):

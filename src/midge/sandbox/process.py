@@ -19,7 +19,14 @@ import structlog
 
 from midge.model.limits import KIB, Limits
 from midge.sandbox.launching import Launch
-from midge.sandbox.port import ProcessExit, SandboxedEnvironment, SandboxError, StartRequest
+from midge.sandbox.port import (
+    ProcessExit,
+    SandboxedEnvironment,
+    SandboxError,
+    Snapshot,
+    SnapshotError,
+    StartRequest,
+)
 from midge.sandbox.program import WRAPPER_VARIABLE, Program
 from midge.sandbox.zygote import INSIDE_FILES
 from midge.tasks import TaskOwner
@@ -29,6 +36,7 @@ _log = structlog.get_logger(__name__)
 _OUTPUT_BYTES = 65536
 _REASON_BYTES = 256
 _CLOSE_SECONDS = 10
+NO_SNAPSHOTS = "SnapStart needs the sandbox of namespaces, with midge as root of the machine"
 _RUN_PLAIN = "import sys; sys.path.insert(0, sys.argv.pop(1)); import plain; plain.main()"
 
 
@@ -104,6 +112,11 @@ class PlainEnvironment:
         made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         made.setblocking(False)
         return made
+
+    async def make_snapshot(self, port: int) -> Snapshot:
+        del port
+        self.kill()
+        raise SnapshotError(NO_SNAPSHOTS)
 
     def memory_peak_bytes(self) -> int | None:
         try:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from midge.sandbox.port import SandboxError
+from midge.sandbox.port import SandboxError, SnapshotError
 from midge.sandbox.program import INSIDE, Program
 
 INSIDE_FILES = Path(__file__).parent / "inside"
@@ -84,13 +84,15 @@ class Forker:
             self._unclaimed.clear()
 
     async def fork(self, request: dict[str, Any], descriptors: list[int], on_ended: OnEnded | None = None) -> Forked:
-        """A new process; ``on_ended`` hears how it ended. Raises SandboxError."""
+        """A new process; ``on_ended`` hears how it ended. Raises SandboxError, and of the tracer SnapshotError."""
         async with self._turns:
             try:
                 socket.send_fds(self._ours, [json.dumps(request).encode()], descriptors)
             except OSError as error:
                 raise SandboxError(f"a zygote is gone: {error}") from error
             answer = await self._answer()
+        if answer.get("unfit"):
+            raise SnapshotError(str(answer["error"]))
         if "pid" not in answer:
             raise SandboxError(f"a zygote could not fork: {answer.get('error')}")
         pid = int(answer["pid"])

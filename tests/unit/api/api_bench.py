@@ -117,6 +117,8 @@ class Bench:
         self.strict = False
         self.runs_images = True
         self.accepted: list[AsyncEvent] = []
+        self.snapshots: list[str] = []
+        self.snapshot_failure: Exception | None = None
         self.context = CONTEXT
         """Who calls, and where."""
         self.api: Api
@@ -129,6 +131,12 @@ class Bench:
 
     async def accept_event(self, event: AsyncEvent) -> None:
         self.accepted.append(event)
+
+    async def make_snapshot(self, version: FunctionVersion, task_root: Path, layers_root: Path | None) -> None:
+        del task_root, layers_root
+        self.snapshots.append(version.arn)
+        if self.snapshot_failure is not None:
+            raise self.snapshot_failure
 
     def services(self) -> ApiServices:
         self.packages = HeldPackages(self.directory / "packages", self.blobs, self.limits)
@@ -145,6 +153,7 @@ class Bench:
             runtimes=FakeRuntimes(),
             code_links=CodeLinks(b"k" * 32, self.clock, self.limits),
             accept_event=self.accept_event,
+            make_snapshot=self.make_snapshot,
             strict=self.strict,
         )
 
@@ -187,9 +196,13 @@ class Bench:
 
     async def create(self, name: str = "f", **values: Any) -> dict[str, Any]:
         """A new function, still Pending."""
+        return await self.call("CreateFunction", FunctionName=name, **self.settings(**values))
+
+    @staticmethod
+    def settings(**values: Any) -> dict[str, Any]:
+        """What CreateFunction needs, or what ``values`` says."""
         given: dict[str, Any] = {"Runtime": "python3.12", "Handler": "app.handler", "Role": ROLE}
-        given |= {"Code": {"ZipFile": make_zip()}, **values}
-        return await self.call("CreateFunction", FunctionName=name, **given)
+        return {**given, "Code": {"ZipFile": make_zip()}, **values}
 
     async def publish_layer(self, name: str = "l", data: bytes | None = None, **values: Any) -> dict[str, Any]:
         """A new version of a layer, of the caller's own."""

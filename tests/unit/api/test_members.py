@@ -21,7 +21,6 @@ TABLES = {
 
 SAMPLES: dict[str, Any] = {
     "PublishTo": "LATEST_PUBLISHED",
-    "SnapStart": {"ApplyOn": "PublishedVersions"},
     "CapacityProviderConfig": {"LambdaManagedInstancesCapacityProviderConfig": {"CapacityProviderArn": "a"}},
     "DurableConfig": {"ExecutionTimeout": 60},
     "RuntimeConfig": {"RuntimeArn": "a"},
@@ -30,7 +29,6 @@ SAMPLES: dict[str, Any] = {
 }
 """A value that would change behaviour, for every member that is refused."""
 HARMLESS: dict[str, Any] = {
-    "SnapStart": {"ApplyOn": "None"},
     "S3ObjectStorageMode": "COPY",
 }
 KEPT: dict[str, Any] = {

@@ -14,6 +14,7 @@ import sys
 
 TYPE_CHECKING = False  # importing typing would cost every environment its memory
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 _SITE = f"python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
@@ -71,7 +72,22 @@ def _go(handler: str, task_root: str) -> None:
     bootstrap: Any = importlib.import_module("awslambdaric.bootstrap")
 
     sys.path[0:0] = [place for place in [task_root, *_LAYERS] if place not in sys.path and os.path.isdir(place)]
-    bootstrap.run(handler, LambdaRuntimeClient(os.environ["AWS_LAMBDA_RUNTIME_API"]))
+    client = LambdaRuntimeClient(os.environ["AWS_LAMBDA_RUNTIME_API"])
+    if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
+        client.restore_next = _then_reseed(client.restore_next)
+    bootstrap.run(handler, client)
+
+
+def _then_reseed(restore_next: Callable[[], None]) -> Callable[[], None]:
+    """Every environment that is restored has random numbers of its own, also for TLS."""
+
+    def restored() -> None:
+        restore_next()
+        ssl = sys.modules.get("_ssl")
+        if ssl is not None:
+            ssl.RAND_add(os.urandom(64), 64.0)
+
+    return restored
 
 
 def run(assignment: dict[str, Any]) -> None:

@@ -13,6 +13,10 @@ Messages on the control socket (JSON, one per packet):
                                  to whoever mounts, init or the runtime
   init:  {"exit": 0, "signal": null}   how the runtime's process ended, if that is init's; where its program could not be
                                        executed with "errno": 13 and whether there is such a file: "found": true
+where a snapshot is copied into it, after the mounts:
+  init:  {"bound": true}         all is mounted
+  midge: {"copied": true}        the copy has joined
+  init:  {"closed": true}        nothing of init is open to it any more
 and where the function has external extensions (``companions.py``), whose output's end comes after the mounts:
   init:  {"extension": "name", "errno": 13}              one could not be started
   init:  {"extension": "name", "exit": 0, "signal": null}  how one's process ended
@@ -38,6 +42,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 USER_ID = stem.USER_ID
+OUTPUT = "/tmp/.output"
 _OWN_LIMITS = {"NPROC": 0, "FSIZE": 0, "NOFILE": 16, "DATA": 64 << 20, "CORE": 0}
 """What this process may still do itself: it lives outside the environment's cgroups."""
 _SETTLING_SECONDS = 1.0
@@ -150,6 +155,39 @@ def _hold(control: socket.socket, settings: dict[str, Any]) -> None:
     _reap(control, None)
 
 
+def _output() -> tuple[int, int]:
+    """Both ends of a pipe that has a name, for a process that nothing can be passed to; who opens it removes that."""
+    os.mkfifo(OUTPUT, 0o600)
+    read = os.open(OUTPUT, os.O_RDONLY | os.O_NONBLOCK)
+    return read, os.open(OUTPUT, os.O_WRONLY)
+
+
+def _hold_for_copy(control: socket.socket, settings: dict[str, Any]) -> None:
+    """Keep the namespaces for a copy of a snapshot, which joins them while they, and we, are still open to it.
+
+    It stands still until we have closed ourselves.
+    """
+    _let_go_of_standard_streams()
+    # The copy shall have another pid than what it is a copy of: by that libraries see that they must draw new seeds.
+    unused = os.fork()
+    if unused == 0:
+        os._exit(0)
+    os.waitpid(unused, 0)
+    _tell_that_ready(control, settings, *_output())
+    stem.accept_assignment(control)
+    control.send(b'{"bound": true}')
+    if not control.recv(64):
+        os._exit(0)
+    _close_itself()
+    kernel.drop_capabilities()
+    control.send(b'{"closed": true}')
+    stem.close_all_but(control.fileno())
+    _limit_itself()
+    settings["seccomp"].load()
+    _become_small()
+    _reap(control, None)
+
+
 def _accompany(control: socket.socket, cgroups: list[int], settings: dict[str, Any]) -> None:
     """Start the runtime, and tell how it ends."""
     output_read, output_write = os.pipe()
@@ -209,7 +247,9 @@ def main(control: socket.socket, cgroups: list[int], settings: dict[str, Any]) -
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         _prepare(control, settings)
-        if settings["joined"]:
+        if settings.get("copied"):
+            _hold_for_copy(control, settings)
+        elif settings["joined"]:
             _hold(control, settings)
         else:
             _accompany(control, cgroups, settings)

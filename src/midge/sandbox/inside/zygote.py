@@ -42,9 +42,18 @@ MESSAGE_BYTES = 4096
 DESCRIPTORS = 8
 
 
-def _map_user(pid: int, host_uid: int) -> None:
-    """Let the child be user 993, as on AWS, and nobody else; outside it is ``host_uid``, who owns nothing."""
+NESTED_IDS = 100_000
+"""The first of the ids that a snapshot's user namespace has for those of its copies."""
+
+
+def _map_user(pid: int, host_uid: int, nested: list[int] | None = None) -> None:
+    """Let the child be user 993, as on AWS, and nobody else; outside it is ``host_uid``, who owns nothing.
+
+    ``nested``, a first id and a count, are for the user namespaces below its own; nobody in it can become these.
+    """
     line = f"{init.USER_ID} {host_uid} 1"
+    if nested is not None:
+        line += f"\n{NESTED_IDS} {nested[0]} {nested[1]}"
     for name, text in (("setgroups", "deny"), ("uid_map", line), ("gid_map", line)):
         with open(f"/proc/{pid}/{name}", "w", encoding="utf-8") as file:
             file.write(text)
@@ -85,11 +94,62 @@ def fork_init(request: dict[str, Any], descriptors: list[int], settings: dict[st
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         init.main(socket.socket(fileno=descriptors[0]), descriptors[1:], {**settings, **request})
     try:
-        _map_user(pid, request["host_uid"])
+        _map_user(pid, request["host_uid"], request.get("nested"))
     except OSError:
         os.kill(pid, signal.SIGKILL)
         raise
     return pid, [os.pidfd_open(pid)]
+
+
+def _fork_within(request: dict[str, Any], descriptors: list[int], settings: dict[str, Any]) -> tuple[int, list[int]]:
+    """As ``fork_init``, for an environment that a copy of a snapshot will join, from within the snapshot's namespaces."""
+    pid = kernel.clone(ISOLATION)
+    if pid == 0:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        init.main(socket.socket(fileno=descriptors[0]), descriptors[1:], {**settings, **request})
+    descriptor = os.pidfd_open(pid)
+    try:
+        with open(f"/proc/self/fdinfo/{descriptor}", encoding="ascii") as file:
+            seen = next(int(line.split()[1]) for line in file if line.startswith("Pid:"))  # /proc is our parents'
+        _map_user(seen, NESTED_IDS + request["host_uid"])
+    except OSError:
+        os.kill(pid, signal.SIGKILL)
+        raise
+    return pid, [descriptor]
+
+
+def _serve_within(init_pid: int, control: socket.socket, settings: dict[str, Any]) -> None:
+    """Be a zygote in a snapshot's user and pid namespaces, whose own process never runs again.
+
+    The copies of that process can join what is made here: it is the user who makes these user namespaces.
+    """
+    kernel.setns(init_pid, kernel.CLONE_NEWUSER)
+    stem.close_all_but(control.fileno())
+    os.setegid(init.USER_ID)
+    os.seteuid(init.USER_ID)
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # cleared by that; /proc/PID of its children would belong to root
+    control.send(b'{"ready": true}')
+    while serve_one(control, settings, _fork_within):
+        continue
+
+
+def fork_nest(request: dict[str, Any], descriptors: list[int], settings: dict[str, Any]) -> tuple[int, list[int]]:
+    """Such a zygote. Descriptors: the init of the snapshot's environment, the control socket."""
+    del request
+    init_pid, control = descriptors
+    pid = os.fork()
+    if pid == 0:
+        try:
+            kernel.setns(init_pid, kernel.CLONE_NEWPID)
+            if os.fork() == 0:
+                _serve_within(init_pid, socket.socket(fileno=control), settings)
+        finally:
+            os._exit(0)
+    return pid, []
+
+
+def _fork(request: dict[str, Any], descriptors: list[int], settings: dict[str, Any]) -> tuple[int, list[int]]:
+    return (fork_nest if request.get("nest") else fork_init)(request, descriptors, settings)
 
 
 class RuntimeForker:
@@ -193,7 +253,7 @@ def main() -> NoReturn:
     gc.collect()
     gc.freeze()
     controls[0].send(b'{"ready": true}')
-    while serve_one(controls[0], settings, fork_init):
+    while serve_one(controls[0], settings, _fork):
         continue
     os._exit(0)
 
