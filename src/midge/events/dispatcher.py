@@ -37,6 +37,9 @@ _CONFIG_SECONDS = 1.0
 """How long a configuration that was read holds for the events that follow."""
 _MANY_CONFIGS = 4096
 _GONE = "ResourceNotFoundException"
+_TOO_OLD = ServiceError("EventAgeExceeded", "The event became too old while it waited for an environment.")
+_EARLY_SECONDS = 0.001
+"""So much before it is too old an event is taken back, so that it does not run at that very moment."""
 
 
 def too_many_events() -> ServiceError:
@@ -171,8 +174,9 @@ class Dispatcher:
     async def _try(self, lane: Lane, event: AsyncEvent) -> bool | None:
         """One attempt: whether the function ran, or None if there was no place and the event goes back to its lane."""
         config = await self._config(event)
+        too_old = Ending(condition=retry.EVENT_AGE_EXCEEDED, invocations=event.attempts)
         if retry.expired(event.accepted_seconds, self._clock.now(), config.rules):
-            await self._end(event, config, Ending(condition=retry.EVENT_AGE_EXCEEDED, invocations=event.attempts))
+            await self._end(event, config, too_old)
             return False
         led_here = event.trace_id.encode("latin-1") or self._ids.trace_id(self._clock.now())
         trace_id, goes_on = self._loops.follow(led_here, lineage.mark(event.function.arn))
@@ -180,7 +184,7 @@ class Dispatcher:
             await self._end(event, config, Ending(condition=retry.RECURSIVE_LOOP, invocations=event.attempts))
             return False
         age_seconds = self._clock.now() - event.accepted_seconds
-        result = await self._invoke(event, trace_id)
+        result = await self._invoke(event, trace_id, config.rules.age_seconds - age_seconds - _EARLY_SECONDS)
         if isinstance(result, Outcome):
             self._metrics.event(event.function, event.qualifier, "AsyncEventAge", age_seconds * 1000, "Milliseconds")
             attempt = Attempt.SUCCEEDED if result.function_error is None else Attempt.FUNCTION_FAILED
@@ -189,13 +193,16 @@ class Dispatcher:
         if result.code == "TooManyRequestsException":
             lane.throttled(event)
             return None
-        if result.code == _GONE:
+        if result is _TOO_OLD:
+            await self._end(event, config, too_old)
+        elif result.code == _GONE:
             await self._end(event, config, None)
         else:
             await self._decide(lane, event, config, Attempt.NOT_RUN, None)
         return False
 
-    async def _invoke(self, event: AsyncEvent, trace_id: bytes) -> Outcome | ServiceError:
+    async def _invoke(self, event: AsyncEvent, trace_id: bytes, wait_seconds: float) -> Outcome | ServiceError:
+        """Run it, if its turn comes within ``wait_seconds``."""
         try:
             target = self._router.find(event.function, event.qualifier)
             if target is None:
@@ -204,19 +211,22 @@ class Dispatcher:
             if target is None:
                 return ServiceError(_GONE, "The function does not exist any more.")
             done: asyncio.Future[Outcome | ServiceError] = asyncio.get_running_loop().create_future()
-            target.pool.submit(
-                Invocation(
-                    target,
-                    event.request_id.encode(),
-                    trace_id,
-                    event.payload,
-                    lambda result: None if done.done() else done.set_result(result),
-                    client_context=event.client_context,
-                    tenant_id=None if event.tenant_id is None else event.tenant_id.encode("ascii"),
-                    asynchronous=True,
-                )
+            invocation = Invocation(
+                target,
+                event.request_id.encode(),
+                trace_id,
+                event.payload,
+                lambda result: None if done.done() else done.set_result(result),
+                client_context=event.client_context,
+                tenant_id=None if event.tenant_id is None else event.tenant_id.encode("ascii"),
+                asynchronous=True,
             )
-            return await done
+            target.pool.submit(invocation)
+            timer = self._clock.call_later(wait_seconds, target.pool.withdraw, invocation, _TOO_OLD)
+            try:
+                return await done
+            finally:
+                timer.cancel()
         except ServiceError as error:
             return error
 

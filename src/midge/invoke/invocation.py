@@ -8,6 +8,7 @@ from midge.clock import Clock
 from midge.invoke import lineage
 from midge.invoke.outcome import Done
 from midge.invoke.streaming import ResponseSink, StreamedResponse
+from midge.model.errors import ServiceError
 from midge.model.limits import Limits
 from midge.runtime_api.session import StreamSource
 
@@ -22,6 +23,10 @@ class InvocationPool(Protocol):
 
     def submit(self, invocation: "Invocation") -> None:
         """Run it now or when an environment is free. Raises ServiceError when it may not even wait."""
+        ...
+
+    def withdraw(self, invocation: "Invocation", error: ServiceError) -> None:
+        """End it with ``error`` if it still waits; one that runs goes on."""
         ...
 
 

@@ -72,14 +72,12 @@ class EnvironmentPool:
     def submit(self, invocation: Invocation) -> None:
         """Run ``invocation`` now, or when an environment is free. Raises ServiceError when no place is left."""
         idle = self._idle
-        needs_environment = not idle and self._missing() >= 0
-        if needs_environment and (refused := self._room.refusal(self.version.memory_size_mb)) is not None:
+        needs = not idle and self._missing() >= 0
+        if needs and (refused := self._room.refusal(self.version.memory_size_mb)) is not None:
             self._metrics.throttled(invocation)
             raise refused
         now = self._monotonic()
-        throttle = self._concurrency.acquire(
-            now, needs_environment=needs_environment, synchronous=not invocation.asynchronous
-        )
+        throttle = self._concurrency.acquire(now, needs_environment=needs, synchronous=not invocation.asynchronous)
         if throttle is not None:
             self._metrics.throttled(invocation)
             raise outcomes.throttled(throttle.reason, throttle.retry_after_seconds)
@@ -92,6 +90,13 @@ class EnvironmentPool:
             invocation.asks_before = self._room.budget.asks
             self._waiting.append(invocation)
             self._scale_out()
+
+    def withdraw(self, invocation: Invocation, error: ServiceError) -> None:
+        """Answer an invocation that still waits with ``error``; one that runs goes on."""
+        if invocation in self._waiting:
+            self._waiting.remove(invocation)
+            self._trim_asks()
+            self._go_without(error, invocation, provisioned=False)
 
     def drain(self) -> None:
         """Take no further environment into use than those that are needed for what has been accepted."""
@@ -387,9 +392,8 @@ class EnvironmentPool:
         self._platform.tasks.start(environment.start())
 
     def _settle(self) -> None:
-        if self._emptied or not self._draining:
-            return
-        if not (self._environments or self._waiting or self._asks or self._other_asks):
+        left = self._environments or self._waiting or self._asks or self._other_asks
+        if self._draining and not (self._emptied or left):
             self._emptied = True
             if self._grace is not None:
                 self._grace.cancel()

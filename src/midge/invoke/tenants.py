@@ -48,6 +48,12 @@ class TenantPools:
             pool = self._pools[tenant] = self._make(self._emptied)
         pool.submit(invocation)
 
+    def withdraw(self, invocation: Invocation, error: ServiceError) -> None:
+        """As of a pool."""
+        pool = self._pools.get(invocation.tenant_id or b"")
+        if pool is not None:
+            pool.withdraw(invocation, error)
+
     def _environments(self) -> int:
         return sum(len(pool.states()) for pool in self._pools.values())
 

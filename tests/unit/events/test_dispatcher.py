@@ -143,6 +143,26 @@ def test_an_event_that_becomes_too_old_is_not_invoked_again(tmp_path: Path) -> N
     run(tmp_path, scenario, FakeSandbox(on_event=fail))
 
 
+def test_an_event_that_becomes_too_old_while_it_waits_for_memory_does_not_run(tmp_path: Path) -> None:
+    """It is taken back and told of at its maximum age; room that comes later is not used for it."""
+
+    async def scenario(post: Post) -> None:
+        post.world.put(function=OTHER, memory_size_mb=128, timeout_seconds=300)
+        config(post, maximum_event_age_seconds=60, on_failure=QUEUE)
+        await post.send(b'"holds the room"', OTHER)
+        await post.send(b'{"a": 1}')
+        await post.world.advance(59.9)
+        assert post.deliveries.sent == []
+        await post.world.advance(0.2)
+        ((_, message),) = post.deliveries.sent
+        assert json.loads(message.body)["requestContext"]["condition"] == "EventAgeExceeded"
+        await post.world.advance(300.0)
+        assert set(seen(post)) == {b'"holds the room"'}
+        assert post.world.platform.concurrency.function(FUNCTION).in_flight == 0
+
+    run(tmp_path, scenario, FakeSandbox(do_nothing), Limits(functions_memory_mb=200, memory_wait_seconds=1_000.0))
+
+
 def test_a_dead_letter_carries_the_event_itself(tmp_path: Path) -> None:
     """The queue gets the payload with AWS's attributes; a destination may be told as well."""
 
