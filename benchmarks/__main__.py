@@ -16,6 +16,7 @@ MEASURES: dict[str, Callable[[Setting], list[Row]]] = {
     "latency": warm.latency,
     "cold-python": cold.python,
     "cold-node": cold.node,
+    "restore": cold.restore,
     "burst": cold.burst,
     "crowd": cold.crowd,
     "fairness": events.fairness,

@@ -13,12 +13,13 @@ from typing import Any
 
 from benchmarks import client, machine, servers
 from benchmarks.baselines import bare
-from benchmarks.functions import ECHO, ECHO_NODE, HOLD
+from benchmarks.functions import ECHO, ECHO_NODE, HOLD, SLOW_INIT
 from benchmarks.report import Row, ratio
 from benchmarks.setting import Setting, settle
 
 BURST = 40
 HOLD_SECONDS = 2.0
+SNAP_START_PYTHON = "3.13"
 CROWD = 200
 CROWD_HOLD_SECONDS = 0.5
 IDLE_SECONDS = 3.0
@@ -92,6 +93,33 @@ def python(setting: Setting) -> list[Row]:
         name = f"cold invoke, Python{what} / bare fork{what} to next"
         rows.append(ratio(name, ours, theirs, ("midge ms", "fork ms"), **bounds))
     return rows
+
+
+def restore(setting: Setting) -> list[Row]:
+    """A function whose initialisation takes 300 ms: restored from its snapshot, against initialised."""
+    runtime = f"python{SNAP_START_PYTHON}"
+    ours: list[float] = []
+    theirs: list[float] = []
+    with servers.midge(setting.directory, None, **servers.toolchains()) as server, machine.awake(setting.programs):
+        api = client.boto(server.port)
+        fresh = Fresh(server, SLOW_INIT, runtime)
+        for turn in range(setting.rounds + 1):  # the first one warms what has to be there once
+            pairs: list[tuple[float, float]] = []
+            for name in fresh.batch(setting.size(5)):
+                api.update_function_configuration(FunctionName=name, SnapStart={"ApplyOn": "PublishedVersions"})
+                api.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
+                version = api.publish_version(FunctionName=name)["Version"]
+                api.get_waiter("published_version_active").wait(
+                    FunctionName=name, Qualifier=version, WaiterConfig={"Delay": 1}
+                )
+                pairs.append((fresh.first_ms(f"{name}:{version}"), fresh.first_ms(name)))
+                fresh.forget([name])
+            if turn:
+                ours.append(statistics.median(pair[0] for pair in pairs))
+                theirs.append(statistics.median(pair[1] for pair in pairs))
+        fresh.close()
+    name = "cold invoke restored from a snapshot / initialised in 300 ms"
+    return [ratio(name, ours, theirs, ("restored ms", "initialised ms"), must=0.1, aim=0.04)]
 
 
 def node(setting: Setting) -> list[Row]:

@@ -9,6 +9,7 @@ EVENT = b'{"a":"' + b"x" * 92 + b'"}'
 """100 bytes."""
 
 ECHO = "def handler(event, context):\n    return event\n"
+SLOW_INIT = f"import time\ntime.sleep(0.3)\n{ECHO}"
 HOLD = """\
 import os, time
 def handler(event, context):

@@ -38,6 +38,12 @@ class Server:
         return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(wanted)), 0.0)
 
 
+def toolchains() -> dict[str, str]:
+    """For a server that needs a runtime which tests had added (``tools/setup toolchains``), if they had."""
+    cache = os.environ.get("BUILD_CACHE")
+    return {"MIDGE_TOOLCHAINS_DIRECTORY": str(Path(cache) / "toolchains")} if cache else {}
+
+
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
